@@ -1,0 +1,175 @@
+"""Label assigners beside PaddleDetection's: time, peak memory, and whether they assign the same.
+
+    python benchmarks/assigners.py --rounds 3 --json assigners.json
+
+One batch of 8 images of 640 x 640 (8400 anchors), 80 classes. Time is the median of rounds in
+which the two sides alternate; memory is the peak of the resident set above what it was before
+the call, in a fresh process for each number. Exit status 1 if any output differs.
+"""
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+BATCH, SIZE, STRIDES, CLASSES = 8, 640, (32, 16, 8), 80
+CASES = {
+    "20 gts": [20] * 8,
+    "100 gts": [100] * 8,
+    "300 gts": [300] * 8,
+    "300 + 7 x 30": [300] + [30] * 7,
+}
+SIDES = ("ppdet", "ours")
+ASSIGNERS = ("ATSS", "TAL")
+OUTPUTS = ("labels", "boxes", "scores", "mask")
+
+
+def make_inputs(gts):
+    """Seeded inputs of both assigners: gts from 8 pixels to half the image, padded with zeros."""
+    import numpy as np
+    import paddle
+
+    rng = np.random.default_rng(0)
+    points, strides, counts = [], [], []
+    for stride in STRIDES:
+        y, x = np.meshgrid(*[np.arange(SIZE // stride)] * 2, indexing="ij")
+        points.append((np.stack([x, y], -1).reshape(-1, 2) + 0.5) * stride)
+        strides.append(np.full((len(points[-1]), 1), stride))
+        counts.append(len(points[-1]))
+    points, strides = np.concatenate(points), np.concatenate(strides)
+    batch, most, num = len(gts), max(gts), len(points)
+    mask = (np.arange(most) < np.array(gts)[:, None])[..., None]
+    center = rng.random((batch, most, 2)) * SIZE
+    half = np.exp(rng.uniform(np.log(8), np.log(SIZE / 2), (batch, most, 2))) / 2
+    boxes = np.concatenate([center - half, center + half], -1).clip(0, SIZE) * mask
+    labels = rng.integers(0, CLASSES, (batch, most, 1)) * mask
+    reach = rng.exponential(3, (2, batch, num, 2)) * strides
+    pred_boxes = np.concatenate([points - reach[0], points + reach[1]], -1)
+    pred_scores = rng.random((batch, num, CLASSES), dtype="float32") ** 4
+    anchors = np.concatenate([points - 2.5 * strides, points + 2.5 * strides], -1)
+
+    def tensor(array):
+        return paddle.to_tensor(array.astype("float32"))
+
+    # int64 labels: with int32 ones PaddleDetection's ATSS fails on Paddle 3.
+    gt = {"gt_labels": paddle.to_tensor(labels.astype("int64")), "gt_bboxes": tensor(boxes),
+          "pad_gt_mask": tensor(mask), "bg_index": CLASSES, "num_anchors_list": counts}
+    return {
+        "ATSS": dict(gt, anchor_bboxes=tensor(anchors), pred_bboxes=tensor(pred_boxes)),
+        "TAL": dict(gt, anchor_points=tensor(points), pred_bboxes=tensor(pred_boxes),
+                    pred_scores=tensor(pred_scores)),
+    }
+
+
+def make_assigner(side, name):
+    import ppdet_ext  # noqa: F401  (before Paddle)
+
+    # isort: split
+    from ppdet.modeling.assigners import ATSSAssigner, TaskAlignedAssigner
+
+    from ppdet_ext.modeling.assigners import ATSSLabelAssigner, TALLabelAssigner
+
+    classes = {"ppdet": (ATSSAssigner, TaskAlignedAssigner),
+               "ours": (ATSSLabelAssigner, TALLabelAssigner)}
+    if name == "ATSS":
+        return classes[side][0](topk=9, num_classes=CLASSES)
+    return classes[side][1](topk=13, alpha=1.0, beta=6.0)
+
+
+def _status(field):
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError(f"/proc/self/status: no field {field}")
+
+
+def measure_memory(side, name, case):
+    """Peak resident MiB above the start of one call, in this process."""
+    assigner = make_assigner(side, name)
+    assigner(**make_inputs([1, 1])[name])  # loads what the first call loads
+    inputs = make_inputs(CASES[case])[name]
+    Path("/proc/self/clear_refs").write_text("5")  # sets the peak back to the present
+    start = _status("VmRSS")
+    outputs = assigner(**inputs)
+    peak = _status("VmHWM") - start
+    assert len(outputs) == len(OUTPUTS)
+    return peak
+
+
+def memory_in_new_process(side, name, case):
+    command = [sys.executable, __file__, "--memory-of", side, name, case]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
+    return float(done.stdout.split()[-1])
+
+
+def measure(name, case, rounds):
+    """One row of the report."""
+    inputs = make_inputs(CASES[case])[name]
+    assigners = {side: make_assigner(side, name) for side in SIDES}
+    times, outputs = {side: [] for side in SIDES}, {}
+    for _ in range(rounds):
+        for side in SIDES:
+            outputs.pop(side, None)
+            start = time.perf_counter()
+            outputs[side] = assigners[side](**inputs)
+            times[side].append(time.perf_counter() - start)
+    different = [label for label, a, b in zip(OUTPUTS, *(outputs[side] for side in SIDES))
+                 if a.dtype != b.dtype or (a.numpy() != b.numpy()).any()]
+    outputs.clear()
+    row = {"assigner": name, "case": case, "different": different}
+    for side in SIDES:
+        row[side] = {"seconds": statistics.median(times[side]), "all_seconds": times[side],
+                     "peak_mib": memory_in_new_process(side, name, case)}
+    for key, ratio in (("seconds", "faster"), ("peak_mib", "smaller")):
+        row[ratio] = row["ppdet"][key] / row["ours"][key]
+    return row
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=3, help="timed calls of each side")
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES), metavar="CASE",
+                        help=f"of {', '.join(map(repr, CASES))}; all by default")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the report")
+    parser.add_argument("--memory-of", nargs=3, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.rounds < 1:
+        parser.error("--rounds: at least 1")
+    if args.memory_of:
+        print(measure_memory(*args.memory_of))
+        return 0
+
+    make_assigner("ours", "TAL")  # settles the order of imports
+    import paddle
+
+    rows = []
+    print(f"paddle {paddle.__version__}, {os.cpu_count()} CPUs, batch {BATCH}, {SIZE} x {SIZE}, "
+          f"{CLASSES} classes, {args.rounds} rounds")
+    print(f"{'':4}  {'gts':12}  {'ppdet':>8} {'ours':>8} {'faster':>8}   {'ppdet':>8} {'ours':>8} "
+          f"{'smaller':>8}   outputs")
+    for case in args.cases:
+        for name in ASSIGNERS:
+            row = measure(name, case, args.rounds)
+            rows.append(row)
+            theirs, ours = row["ppdet"], row["ours"]
+            print(f"{name:4}  {case:12}  {theirs['seconds']:6.2f} s {ours['seconds']:6.3f} s "
+                  f"{row['faster']:7.1f}x   {theirs['peak_mib']:4.0f} MiB {ours['peak_mib']:4.0f} MiB "
+                  f"{row['smaller']:7.1f}x   "
+                  + (f"DIFFERENT: {', '.join(row['different'])}" if row["different"] else "identical"),
+                  flush=True)
+    if args.json:
+        args.json.write_text(json.dumps({
+            "paddle": paddle.__version__, "cpus": os.cpu_count(), "batch": BATCH, "size": SIZE,
+            "classes": CLASSES, "rounds": args.rounds, "rows": rows}, indent=1) + "\n")
+    return 1 if any(row["different"] for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

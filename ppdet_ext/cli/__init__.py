@@ -1,0 +1,96 @@
+"""The command `ppdet-ext VERB ...`: one file a verb, imported only when its verb is used.
+
+A verb's file has `add_arguments(parser)` and `run(args) -> int` (the exit status).
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import os
+import sys
+
+PROG = "ppdet-ext"
+# verb: (module, one line of what it does)
+VERBS = {
+    "demo": ("ppdet_ext.cli.demo", "train a small detector, export it, run it: the whole way in minutes"),
+    "data": ("ppdet_ext.cli.data", "check, convert and look at a dataset"),
+    "train": ("ppdet_ext.cli.train", "train a detector from a config (PaddleDetection's flags)"),
+    "eval": ("ppdet_ext.cli.eval", "evaluate a checkpoint on the config's dataset (PaddleDetection's flags)"),
+    "infer": ("ppdet_ext.cli.infer", "detect objects with a checkpoint (PaddleDetection's flags)"),
+    "predict": ("ppdet_ext.cli.predict", "detect objects in pictures with an exported model"),
+    "export": ("ppdet_ext.cli.export", "turn a trained model into files for Paddle, ONNX, OpenVINO, ..."),
+    "doctor": ("ppdet_ext.cli.doctor", "say what this machine can run, what is missing and how to get it"),
+}
+
+
+def _help() -> str:
+    width = max(map(len, VERBS))
+    verbs = "\n".join(f"  {verb:<{width}}  {summary}" for verb, (_, summary) in VERBS.items())
+    return (
+        f"usage: {PROG} VERB ...\n\n{verbs}\n\n"
+        f"'{PROG} VERB --help' explains a verb; '{PROG} --version' prints the version."
+    )
+
+
+def _fail(where: str, message: str) -> int:
+    print(f"{where}: {' '.join(message.split())}", file=sys.stderr)
+    return 2
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or type(error).__name__
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one verb (`argv` defaults to the process's arguments) and returns the exit status.
+
+    Bad input, which the library reports as ValueError or OSError, becomes one line on stderr and status 2
+    (with PPDET_EXT_DEBUG=1 in the environment it keeps its traceback); any other exception is our bug and
+    passes through.
+    """
+    argv = sys.argv[1:] if argv is None else list(argv)
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    if argv[0] == "--version":
+        from ppdet_ext import __version__
+
+        print(f"{PROG} {__version__}")
+        return 0
+    verb = argv[0]
+    if verb not in VERBS:
+        near = difflib.get_close_matches(verb, VERBS, n=1)
+        mend = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(VERBS)}"
+        return _fail(PROG, f"no verb '{verb}'; {mend}")
+    return _run(verb, argv[1:])
+
+
+def _run(verb: str, argv: list[str]) -> int:
+    module, summary = VERBS[verb]
+    where = f"{PROG} {verb}"
+    try:
+        command = importlib.import_module(module)
+        parser = argparse.ArgumentParser(prog=where, description=summary)
+        command.add_arguments(parser)
+        status = command.run(parser.parse_args(argv))
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        print(f"{where}: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `ppdet-ext ... | head`: not an error, but nothing more can be written
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, OSError) as error:
+        # Paddle's own faults also come as ValueError, with a C++ stack in the text: bugs, not bad input.
+        if os.environ.get("PPDET_EXT_DEBUG") or "Error Message Summary" in str(error):
+            raise
+        return _fail(where, _describe(error))
+    except ModuleNotFoundError as error:
+        if (error.name or "ppdet_ext").split(".")[0] == "ppdet_ext":
+            raise
+        return _fail(where, f"needs {error.name}, which is not installed; '{PROG} doctor' says how to get it")

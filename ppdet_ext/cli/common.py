@@ -1,0 +1,60 @@
+"""Arguments and steps that the verbs with a config share."""
+import argparse
+
+
+def boolean(text):
+    """Reads true/false, yes/no, 1/0 (PaddleDetection's own flags take any text for true)."""
+    value = text.strip().lower()
+    if value in ("true", "yes", "1", "on"):
+        return True
+    if value in ("false", "no", "0", "off"):
+        return False
+    raise argparse.ArgumentTypeError(f"'{text}' is neither true nor false")
+
+
+def add_config_arguments(parser):
+    """-c, -o and --slim_config, as PaddleDetection's commands have them."""
+    parser.add_argument("-c", "--config", required=True, help="config file (YAML)")
+    parser.add_argument("-o", "--opt", nargs="*", metavar="KEY=VALUE", help="override keys of the config")
+    parser.add_argument("--slim_config", help="config of a compression method")
+
+
+def prepare_config(args, mode):
+    """Loads the config with the command's flags merged in, and chooses the device.
+
+    Args:
+        args (argparse.Namespace): of a verb with :func:`add_config_arguments`.
+        mode (str): train, eval or test.
+
+    Returns:
+        the config, ready for a trainer.
+    """
+    from ppdet_ext.config import load_config, parse_overrides
+
+    overrides = parse_overrides(args.opt)
+    cfg = load_config(args.config, overrides)
+
+    import paddle
+    from ppdet.core.workspace import merge_config
+    from ppdet.utils import check
+
+    for key, value in vars(args).items():
+        if key not in ("config", "opt", "slim_config"):
+            cfg[key] = value
+    for device in ("gpu", "npu", "xpu", "mlu"):
+        cfg.setdefault(f"use_{device}", False)
+    if cfg.use_gpu and not paddle.is_compiled_with_cuda():
+        if "use_gpu" in overrides:
+            raise ValueError("use_gpu=true, but this PaddlePaddle is built for the CPU; install "
+                             "paddlepaddle-gpu (scripts/setup.sh --gpu) or drop the override")
+        print("this PaddlePaddle is built for the CPU: running there (use_gpu: false)")
+        cfg.use_gpu = False
+    device = next((d for d in ("gpu", "npu", "xpu", "mlu") if cfg[f"use_{d}"]), "cpu")
+    paddle.set_device(device)
+    if args.slim_config:
+        from ppdet.slim import build_slim_model
+
+        cfg = build_slim_model(cfg, args.slim_config, mode=mode)
+        merge_config(overrides)
+    check.check_config(cfg)
+    return cfg

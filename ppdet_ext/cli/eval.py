@@ -1,0 +1,67 @@
+"""ppdet-ext eval: PaddleDetection's evaluation command, its flags included."""
+import os
+
+from .common import add_config_arguments, prepare_config
+
+
+def add_arguments(parser):
+    add_config_arguments(parser)
+    parser.add_argument("--output_eval", help="folder for the boxes found (default: the current one)")
+    parser.add_argument("--json_eval", action="store_true", help="evaluate the bbox.json of an earlier run")
+    parser.add_argument("--bias", action="store_true", help="count the last pixel into width and height")
+    parser.add_argument("--classwise", action="store_true", help="AP of each class, PR curves")
+    parser.add_argument("--save_prediction_only", action="store_true", help="write boxes, compute no AP")
+    parser.add_argument("--amp", action="store_true", help="mixed precision (GPU)")
+    add_slice_arguments(parser)
+
+
+def add_slice_arguments(parser):
+    """PaddleDetection's flags for cutting large images into tiles."""
+    parser.add_argument("--slice_infer", action="store_true", help="cut images into overlapping tiles")
+    parser.add_argument("--slice_size", nargs="+", type=int, default=[640, 640], help="height and width")
+    parser.add_argument("--overlap_ratio", nargs="+", type=float, default=[0.25, 0.25], help="of tiles")
+    parser.add_argument("--combine_method", default="nms", choices=["nms", "nmm", "concat"], help="of tiles")
+    parser.add_argument("--match_threshold", type=float, default=0.6, help="for combining")
+    parser.add_argument("--match_metric", default="ios", choices=["iou", "ios"], help="for combining")
+
+
+def slice_options(args):
+    """The keyword arguments that PaddleDetection's sliced evaluation and prediction take."""
+    return {
+        "slice_size": args.slice_size,
+        "overlap_ratio": args.overlap_ratio,
+        "combine_method": args.combine_method,
+        "match_threshold": args.match_threshold,
+        "match_metric": args.match_metric,
+    }
+
+
+def run(args):
+    cfg = prepare_config(args, "eval")
+    if args.json_eval:
+        return _evaluate_json(cfg, args)
+    from ppdet.engine import init_parallel_env
+
+    from ppdet_ext.training.trainer import Trainer
+
+    init_parallel_env()
+    trainer = Trainer(cfg, mode="eval")
+    trainer.load_weights(cfg.weights)
+    if args.slice_infer:
+        trainer.evaluate_slice(**slice_options(args))
+    else:
+        trainer.evaluate()
+    return 0
+
+
+def _evaluate_json(cfg, args):
+    from ppdet.core.workspace import create
+    from ppdet.metrics import json_eval_results
+
+    if cfg.metric != "COCO":
+        raise ValueError(f"--json_eval works with metric: COCO, not {cfg.metric}")
+    found = os.path.join(args.output_eval or "", "bbox.json")
+    if not os.path.exists(found):
+        raise ValueError(f"{found}: no such file; run once without --json_eval to write it")
+    json_eval_results(cfg.metric, json_directory=args.output_eval, dataset=create("EvalDataset")())
+    return 0

@@ -1,0 +1,40 @@
+"""ppdet-ext train: PaddleDetection's training command, its flags included."""
+from .common import add_config_arguments, boolean, prepare_config
+
+
+def add_arguments(parser):
+    add_config_arguments(parser)
+    parser.add_argument("--eval", action="store_true", help="evaluate after each snapshot")
+    parser.add_argument("-r", "--resume", help="checkpoint to resume from")
+    parser.add_argument("--amp", action="store_true", help="mixed precision (GPU)")
+    parser.add_argument("--fleet", action="store_true", help="train through Paddle's fleet")
+    parser.add_argument("--to_static", action="store_true", help="train the static graph")
+    parser.add_argument("--use_vdl", type=boolean, default=False, help="write VisualDL logs")
+    parser.add_argument("--vdl_log_dir", default="vdl_log_dir/scalar", help="where to")
+    parser.add_argument("--use_wandb", type=boolean, default=False, help="log to Weights & Biases")
+    parser.add_argument("--save_prediction_only", action="store_true", help="write boxes, compute no AP")
+    parser.add_argument("--profiler_options", help="'key1=value1;key2=value2', see ppdet/utils/profiler.py")
+    parser.add_argument("--save_proposals", action="store_true", help="save proposals (SNIPER)")
+    parser.add_argument("--proposals_path", default="sniper/proposals.json", help="where to")
+    parser.add_argument("--enable_ce", type=boolean, default=False, help="fix the random seeds")
+
+
+def run(args):
+    cfg = prepare_config(args, "train")
+    from ppdet.engine import init_fleet_env, init_parallel_env, set_random_seed
+
+    from ppdet_ext.training.trainer import Trainer
+
+    if args.fleet:
+        init_fleet_env(cfg.get("find_unused_parameters", False))
+    else:
+        init_parallel_env()
+    if args.enable_ce:
+        set_random_seed(0)
+    trainer = Trainer(cfg, mode="train")
+    if args.resume:
+        trainer.resume_weights(args.resume)
+    elif cfg.get("pretrain_weights"):
+        trainer.load_weights(cfg.pretrain_weights)
+    trainer.train(args.eval)
+    return 0

@@ -1,0 +1,108 @@
+"""The differences between Paddle 2.6 and 3.x, and between versions of ppdet: the one file that knows them.
+
+Importing this file imports neither paddle nor ppdet; what needs them imports them inside the function.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import os
+import platform
+import re
+import sys
+from importlib import metadata
+
+# One thing, several names on the registry: the first one installed answers.
+DISTRIBUTIONS = {
+    "paddle": ("paddlepaddle", "paddlepaddle-gpu"),
+    "ppdet": ("paddledet",),
+    "paddlelite": ("paddlelite",),
+    "cv2": (
+        "opencv-python-headless",
+        "opencv-python",
+        "opencv-contrib-python-headless",
+        "opencv-contrib-python",
+    ),
+    "onnxruntime": ("onnxruntime", "onnxruntime-gpu"),
+}
+
+# name: (first version that works, first that does not, the mend)
+SUPPORTED = {
+    "python": ((3, 8), (3, 14), "scripts/setup.sh (it looks for a Python 3.10 first)"),
+    "paddle": ((2, 6), (4,), "pip install paddlepaddle==2.6.2"),
+    "ppdet": ((2, 6), (3,), "pip install --no-deps paddledet==2.6.0"),
+}
+
+
+def protect_zlib() -> int:
+    """Keeps zlib, and every library that uses libz, alive beside paddlepaddle 2.6 (see `ppdet_ext._libz`).
+
+    Before `import paddle` it loads libz, which is all it takes. After it, it points libz's calls back at
+    libz. Nothing happens on systems other than Linux on x86-64, nor with Paddle 3. Returns how many calls
+    were mended.
+    """
+    import zlib  # noqa: F401  loads libz before libpaddle does, wherever Python's zlib is not linked in
+
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        return 0
+    try:
+        ctypes.CDLL("libz.so.1")  # for a Python with zlib linked in: OpenCV and Pillow use this one
+    except OSError:  # no system-wide libz: nothing that libpaddle could have taken over
+        return 0
+    if "paddle" not in sys.modules:
+        return 0
+    from ppdet_ext._libz import repair
+
+    return repair()
+
+
+def version_numbers(text: str) -> tuple[int, ...]:
+    """The leading numbers of a version: '2.6.2.post118' -> (2, 6, 2), '2.13rc0' -> (2, 13)."""
+    numbers = re.match(r"\d+(?:\.\d+)*", text)
+    return tuple(int(n) for n in numbers.group().split(".")) if numbers else ()
+
+
+def package_version(name: str) -> str | None:
+    """The version of a package by import or registry name, read without importing it; None if absent."""
+    for distribution in DISTRIBUTIONS.get(name, (name,)):
+        try:
+            return metadata.version(distribution)
+        except metadata.PackageNotFoundError:
+            continue
+    return None
+
+
+def is_importable(module: str) -> bool:
+    """Whether a top-level module can be found, without importing it (a checkout of ppdet has no version)."""
+    return module in sys.modules or importlib.util.find_spec(module) is not None
+
+
+def paddle_version() -> tuple[int, ...] | None:
+    """The version of the installed Paddle, (2, 6, 2); (0, 0, 0) if nightly, None if absent."""
+    version = package_version("paddle")
+    return None if version is None else version_numbers(version)
+
+
+def check_versions(names: tuple[str, ...] = ("python", "paddle", "ppdet")) -> None:
+    """Raises ValueError, with the mend, for the first of `names` (in SUPPORTED) absent or out of range."""
+    for name in names:
+        first, end, mend = SUPPORTED[name]
+        version = platform.python_version() if name == "python" else package_version(name)
+        if version is None and not is_importable(name):
+            raise ValueError(f"{name} is not installed; run: {mend}")
+        numbers = version_numbers(version or "")
+        if not any(numbers):  # a checkout has no version, a nightly build has 0.0.0: taken as new enough
+            continue
+        if not first <= numbers < end:
+            low, high = (".".join(map(str, v)) for v in (first, end))
+            raise ValueError(f"{name} {version} is not supported (needs >= {low}, < {high}); run: {mend}")
+
+
+def prepare_paddle() -> None:
+    """Sets what PaddleDetection's exporter needs: whole-graph capture as the default of `paddle.jit`.
+
+    With Paddle 2.6's default, ppdet 2.6 asks a partial capture for its `main_program` and dies for every
+    model. A value that the user has set stays.
+    """
+    os.environ.setdefault("ENABLE_FALL_BACK", "False")

@@ -1,0 +1,5 @@
+"""Datasets: making, converting and checking them."""
+
+from .demo import make_demo
+
+__all__ = ["make_demo"]

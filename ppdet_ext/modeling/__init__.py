@@ -1,0 +1,1 @@
+"""What PaddleDetection's workspace sees: the parts of a detector, by name."""

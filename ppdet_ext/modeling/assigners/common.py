@@ -1,0 +1,174 @@
+"""What the label assigners share: the choice of mode, conflicts between gts, and the targets.
+
+An assigner ends in three small tensors, from which the dense targets are written once:
+`gt_index: [B, L]` int64 (0 where nothing is assigned), `positive: [B, L]` bool and
+`soft: [B, L]` float32.
+
+Modes. `batch` is one vectorised pass of Paddle operations over `[B, n, L]`, without a
+synchronisation with the host: for GPUs. `per_image` visits real gts only, and of them only the
+anchors that can matter, in NumPy: for CPUs, where Paddle's broadcast comparisons and arithmetic
+cost 20 to 60 times NumPy's. It leaves to Paddle the operations whose bits or whose order of ties
+NumPy doesn't share: power, norm, standard deviation and top-k.
+"""
+import numpy as np
+import paddle
+
+from ..boxes import iou, planes
+
+MODES = ("auto", "batch", "per_image")
+# Rows of [rows, L] worked on at once: a few megabytes, so that neither the cache nor the peak
+# memory feels the number of gts.
+CHUNK = 64
+# A multiple of the width, in floats, of every vector unit (AVX-512 holds 16).
+_LANES = 64
+
+
+def check_mode(mode):
+    """`mode` itself; ValueError if there is no such mode."""
+    if mode not in MODES:
+        raise ValueError(f"mode: no such value {mode!r}; choose one of {', '.join(MODES)}")
+    return mode
+
+
+def is_per_image(mode, tensor):
+    """Whether to work image by image: what `mode` says, or where `tensor` lies if it is 'auto'."""
+    return mode == "per_image" or (mode == "auto" and tensor.place.is_cpu_place())
+
+
+def check_gts(gt_labels, gt_bboxes, pad_gt_mask):
+    """Raises ValueError unless the gts are `[B, n, 1]`, `[B, n, 4]` and `[B, n, 1]`."""
+    batch, count = gt_bboxes.shape[:2]
+    for name, tensor, last in (("gt_bboxes", gt_bboxes, 4), ("gt_labels", gt_labels, 1),
+                               ("pad_gt_mask", pad_gt_mask, 1)):
+        if list(tensor.shape) != [batch, count, last]:
+            raise ValueError(f"{name}: shape {list(tensor.shape)}, expected "
+                             f"{[batch, count, last]} as gt_bboxes says")
+
+
+def apply_as_dense(function, values, shape, flat=None):
+    """Applies an element-wise function to some elements of a dense tensor, with the dense bits.
+
+    On CPUs Paddle's power and norm differ by a unit in the last place between the vector loop and
+    the scalar loop that finishes the last few elements. So values are padded to whole vectors,
+    and those that would end a dense tensor of this shape are put at the end.
+
+    Args:
+        function: from a Paddle tensor to one of the same leading size.
+        values: `[P, ...]` float32 array.
+        shape: shape of the dense tensor.
+        flat: `[P]` positions of the values in the flattened dense tensor, ascending; None if
+            none of them is among its last 64.
+
+    Returns:
+        `[P, ...]` array of the results.
+    """
+    total = int(np.prod(shape))
+    tail_start = total - total % _LANES
+    body = len(values) if flat is None else int(np.searchsorted(flat, tail_start))
+    padded = -(-body // _LANES) * _LANES
+    if len(values) == padded == body:
+        return function(paddle.to_tensor(values)).numpy() if body else values[:, ...]
+    size = padded if body == len(values) else padded + total - tail_start
+    position = np.arange(len(values))
+    if body < len(values):
+        position[body:] = flat[body:] - tail_start + padded
+    buffer = np.zeros((size,) + values.shape[1:], values.dtype)
+    buffer[position] = values
+    return function(paddle.to_tensor(buffer)).numpy()[position]
+
+
+def resolve_claims(image, gt, anchor, gt_bboxes, real, other_boxes, eps):
+    """Gives every claimed anchor to one gt.
+
+    An anchor that several gts claim goes to the gt it overlaps most, among **all** rows of its
+    image: also one that didn't claim it, and the first of equals.
+
+    Args:
+        image, gt, anchor: `[P]` indices of the claims.
+        gt_bboxes: `[B, n, 4]` array. real: `[B, n]` bool array, False in padded rows.
+        other_boxes: `[B, L, 4]` array, or `[1, L, 4]` for all images: what gts are compared with.
+        eps: of the IoU.
+
+    Returns:
+        `[B, L]` int64 array: the gt of each anchor, -1 for none.
+    """
+    batch, num_anchors = len(gt_bboxes), other_boxes.shape[1]
+    owner = np.full((batch, num_anchors), -1, "int64")
+    owner[image, anchor] = gt
+    claims = np.bincount(image * num_anchors + anchor, minlength=batch * num_anchors)
+    claims = claims.reshape(batch, num_anchors)
+    # A padded row without area overlaps nothing, and as the later of equals it never wins:
+    # what follows the last row of substance can be left out.
+    x1, y1, x2, y2 = planes(gt_bboxes)
+    substance = real | ((x2 > x1) & (y2 > y1))
+    for b in np.flatnonzero((claims > 1).any(axis=1)):
+        contested = np.flatnonzero(claims[b] > 1)
+        rows = np.flatnonzero(substance[b])[-1] + 1
+        boxes = other_boxes[b if len(other_boxes) > 1 else 0][contested]
+        overlaps = iou(planes(gt_bboxes[b, :rows, None]), planes(boxes[None]), eps)
+        owner[b, contested] = overlaps.argmax(axis=0)
+    return owner
+
+
+def resolve_mask(claims, ious):
+    """`resolve_claims` for dense tensors, without synchronising with the host.
+
+    Args:
+        claims: `[B, n, L]` float32, 1 where a gt claims an anchor.
+        ious: `[B, n, L]`.
+
+    Returns:
+        `gt_index: [B, L]` int64 and `positive: [B, L]` bool.
+    """
+    count = claims.sum(axis=1)
+    gt_index = paddle.where(count > 1, ious.argmax(axis=1), claims.argmax(axis=1))
+    return gt_index, count > 0
+
+
+def dense_mask(gt_index, positive, num_gts):
+    """`[B, num_gts, L]` float32: 1 where the gt of a positive anchor is."""
+    batch, num_anchors = gt_index.shape
+    mask = paddle.zeros([batch, num_gts, num_anchors])
+    return mask.put_along_axis_(gt_index.unsqueeze(1),
+                                positive.astype("float32").unsqueeze(1), axis=1)
+
+
+def build_targets(gt_index, positive, soft, gt_labels, gt_bboxes, bg_index, num_classes,
+                  mask=None):
+    """Writes the targets that PaddleDetection's heads take.
+
+    Args:
+        gt_index: `[B, L]` int64, 0 where nothing is assigned. positive: `[B, L]` bool.
+        soft: `[B, L]` float32, the score of the class where positive.
+        gt_labels: `[B, n, 1]` int32 or int64. gt_bboxes: `[B, n, 4]` float32.
+        bg_index: the label of an unassigned anchor; classes above it move down one column.
+        mask: the dense mask, where it has been made already.
+
+    Returns:
+        `labels: [B, L]` of the dtype of `gt_labels`; `boxes: [B, L, 4]`, those of gt 0 where
+        nothing is assigned; `scores: [B, L, num_classes]`; `mask: [B, n, L]` float32.
+    """
+    batch, num_gts = gt_bboxes.shape[:2]
+    num_anchors = gt_index.shape[1]
+    if mask is None:
+        mask = dense_mask(gt_index, positive, num_gts)
+    first = paddle.arange(batch, dtype="int64").unsqueeze(-1) * num_gts
+    rows = (gt_index + first).flatten()
+    labels = paddle.gather(gt_labels.flatten(), rows).reshape([batch, num_anchors])
+    labels = paddle.where(positive, labels, paddle.full_like(labels, bg_index))
+    boxes = paddle.gather(gt_bboxes.reshape([-1, 4]), rows).reshape([batch, num_anchors, 4])
+
+    column = labels.astype("int64")
+    soft = soft * (column != bg_index).astype("float32")
+    column = (column - (column > bg_index).astype("int64")).clip(0, num_classes - 1)
+    scores = paddle.zeros([batch, num_anchors, num_classes])
+    scores.put_along_axis_(column.unsqueeze(-1), soft.unsqueeze(-1), axis=2)
+    return labels, boxes, scores, mask
+
+
+def empty_targets(batch, num_anchors, num_gts, dtype, bg_index, num_classes):
+    """The targets of a batch without gts: all background, and a mask of `[B, num_gts, L]`."""
+    return (paddle.full([batch, num_anchors], bg_index, dtype=dtype),
+            paddle.zeros([batch, num_anchors, 4]),
+            paddle.zeros([batch, num_anchors, num_classes]),
+            paddle.zeros([batch, num_gts, num_anchors]))

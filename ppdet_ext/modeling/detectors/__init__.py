@@ -1,0 +1,4 @@
+"""Architectures: backbone, neck and head as one model for PaddleDetection's trainer."""
+from .yolo_detector import YOLODetector
+
+__all__ = ["YOLODetector"]

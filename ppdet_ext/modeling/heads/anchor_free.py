@@ -1,0 +1,265 @@
+"""What the anchor-free heads share: decoding, assignment, loss and post-processing."""
+import paddle
+import paddle.distributed as dist
+import paddle.nn as nn
+import paddle.nn.functional as F
+
+from ..anchors import anchor_points, boxes_to_distances, distances_to_boxes, grid_boxes
+from ..losses import CLASSIFICATION_LOSSES, IOU_LOSSES, distribution_focal_loss
+
+# A probability of 0.01 for every class at the start keeps the first steps from drowning in background
+# (RetinaNet, arXiv:1708.02002, section 4.1).
+PRIOR_PROBABILITY = 0.01
+# A target must lie strictly below the last bin to have a right neighbour.
+LAST_BIN_MARGIN = 0.01
+
+
+def check_strides(input_shape, fpn_strides, owner):
+    """Compares the strides of incoming feature maps with those a head is set to.
+
+    Args:
+        input_shape (list[ShapeSpec]): of the neck's outputs; a stride of None is not checked.
+        fpn_strides (list[int]): the head's.
+        owner (str): the head's name, for the message.
+
+    Raises:
+        ValueError: names the first level that disagrees.
+    """
+    if len(input_shape) != len(fpn_strides):
+        raise ValueError(
+            f"{owner}: the neck gives {len(input_shape)} levels but fpn_strides has {len(fpn_strides)} "
+            f"entries ({list(fpn_strides)}); give one stride a level"
+        )
+    for level, (spec, stride) in enumerate(zip(input_shape, fpn_strides)):
+        if spec.stride and spec.stride != stride:
+            raise ValueError(
+                f"{owner}: level {level} comes with stride {spec.stride} but fpn_strides says {stride}; "
+                f"set fpn_strides: {[s.stride for s in input_shape]}"
+            )
+
+
+class AnchorFreeHead(nn.Layer):
+    """Base of the heads that predict, at each cell, class scores and distances to a box's four sides.
+
+    A subclass draws its branches and runs them in ``_predict_level``; everything else stands here.
+
+    Args:
+        in_channels (list[int]): of each level.
+        num_classes (int): C.
+        fpn_strides (list[int]): of each level, input pixels.
+        grid_cell_scale, grid_cell_offset (float): size of a cell's box and place of its point, in cells.
+        reg_max (int): distances are the mean of a distribution over 0..reg_max cells; 0 predicts them
+            directly (no DFL).
+        static_assigner_epoch (int): the static assigner works before this epoch.
+        use_varifocal_loss (bool): False takes the focal loss.
+        iou_loss (str): a key of ``IOU_LOSSES``.
+        static_assigner, assigner: label assigners, called as PaddleDetection's ATSSAssigner and
+            TaskAlignedAssigner; ``assigner: ~`` leaves the static one at work for good.
+        nms: PaddleDetection's MultiClassNMS or the like, used by :meth:`post_process`.
+        loss_weight (dict | None): 'class', 'iou' and 'dfl'; the published 1, 2.5 and 0.5 by default.
+        exclude_nms, exclude_post_process (bool): PaddleDetection's switches for its own exporter.
+    """
+
+    def __init__(
+        self,
+        in_channels,
+        num_classes,
+        fpn_strides,
+        grid_cell_scale,
+        grid_cell_offset,
+        reg_max,
+        static_assigner_epoch,
+        use_varifocal_loss,
+        iou_loss,
+        static_assigner,
+        assigner,
+        nms,
+        loss_weight,
+        exclude_nms,
+        exclude_post_process,
+    ):
+        super().__init__()
+        if iou_loss not in IOU_LOSSES:
+            raise ValueError(f"{type(self).__name__}: iou_loss '{iou_loss}' is none of {sorted(IOU_LOSSES)}")
+        self.in_channels = list(in_channels)
+        self.num_classes = num_classes
+        self.fpn_strides = tuple(fpn_strides)
+        self.grid_cell_scale = grid_cell_scale
+        self.grid_cell_offset = grid_cell_offset
+        self.reg_max = reg_max
+        self.reg_channels = reg_max + 1
+        self.static_assigner_epoch = static_assigner_epoch
+        self.static_assigner = static_assigner
+        self.assigner = assigner
+        self.nms = nms
+        self.cls_loss = CLASSIFICATION_LOSSES["varifocal" if use_varifocal_loss else "focal"]
+        self.iou_loss = IOU_LOSSES[iou_loss]
+        self.loss_weight = {"class": 1.0, "iou": 2.5, "dfl": 0.5, **(loss_weight or {})}
+        self.exclude_nms = exclude_nms
+        self.exclude_post_process = exclude_post_process
+        if reg_max:
+            self.proj_conv = nn.Conv2D(self.reg_channels, 1, 1, bias_attr=False)
+            bins = paddle.arange(self.reg_channels, dtype="float32")
+            self.proj_conv.weight.set_value(bins.reshape([1, -1, 1, 1]))
+            self.proj_conv.weight.stop_gradient = True
+            self.proj_conv.skip_quant = True
+
+    def _predict_level(self, level, feat):
+        """Class logits [B, C, h, w] and box outputs [B, 4 * bins, h, w] of one level."""
+        raise NotImplementedError
+
+    def forward(self, feats, targets=None):
+        """Losses in training, raw outputs in evaluation.
+
+        Args:
+            feats (list[Tensor]): ``[B, C_i, h_i, w_i]``, in the order of ``fpn_strides``.
+            targets (dict | None): in training: 'gt_class' [B, n, 1] int, 'gt_bbox' [B, n, 4] xyxy input
+                pixels, 'pad_gt_mask' [B, n, 1], 'epoch_id' int. n may be 0.
+
+        Returns:
+            dict | tuple: in training 'loss', 'loss_cls', 'loss_iou', 'loss_dfl', 'loss_l1' (the last is
+            for the log only). In evaluation scores [B, C, L] in [0, 1], distances [B, L, 4] in cells,
+            anchor points [L, 2] in cells and strides [L, 1].
+        """
+        if len(feats) != len(self.fpn_strides):
+            raise ValueError(
+                f"{type(self).__name__}: {len(feats)} feature maps for {len(self.fpn_strides)} fpn_strides"
+            )
+        outputs = [self._predict_level(i, feat) for i, feat in enumerate(feats)]
+        points, strides, counts = anchor_points(feats, self.fpn_strides, self.grid_cell_offset)
+        if self.training:
+            logits = paddle.concat([c.flatten(2).transpose([0, 2, 1]) for c, _ in outputs], axis=1)
+            regression = paddle.concat([r.flatten(2).transpose([0, 2, 1]) for _, r in outputs], axis=1)
+            return self._loss(
+                logits.astype("float32"), regression.astype("float32"), points, strides, counts, targets
+            )
+        scores = paddle.concat([F.sigmoid(c).flatten(2) for c, _ in outputs], axis=-1)
+        distances = paddle.concat([self._level_distances(r) for _, r in outputs], axis=1)
+        return scores, distances, points, strides
+
+    def _level_distances(self, regression):
+        """[B, 4 * bins, h, w] to distances [B, h * w, 4] in cells."""
+        if not self.reg_max:
+            return regression.flatten(2).transpose([0, 2, 1])
+        bins = regression.reshape([0, 4, self.reg_channels, -1]).transpose([0, 2, 3, 1])
+        return self.proj_conv(F.softmax(bins, axis=1)).squeeze(1)
+
+    def _distances(self, regression):
+        """[..., 4 * bins] to distances [..., 4] in cells."""
+        if not self.reg_max:
+            return regression
+        bins = F.softmax(regression.reshape([*regression.shape[:-1], 4, self.reg_channels]))
+        return paddle.matmul(bins, self.proj_conv.weight.flatten())
+
+    @paddle.no_grad()
+    def _assign(self, logits, regression, points, strides, counts, targets):
+        """Labels [B, L], boxes [B, L, 4] in pixels and soft scores [B, L, C] of every cell."""
+        boxes = distances_to_boxes(points, self._distances(regression)) * strides
+        points = points * strides
+        truth = targets["gt_class"], targets["gt_bbox"], targets["pad_gt_mask"]
+        if self._is_static(targets):
+            anchors = grid_boxes(points, strides, self.grid_cell_scale)
+            assigned = self.static_assigner(
+                anchors, counts, *truth, bg_index=self.num_classes, pred_bboxes=boxes
+            )
+        else:
+            scores = F.sigmoid(logits)
+            assigned = self.assigner(scores, boxes, points, counts, *truth, bg_index=self.num_classes)
+        return assigned[:3]
+
+    def _is_static(self, targets):
+        return self.assigner is None or targets["epoch_id"] < self.static_assigner_epoch
+
+    def _loss(self, logits, regression, points, strides, counts, targets):
+        labels, boxes, soft = self._assign(logits, regression, points, strides, counts, targets)
+        labels = labels.flatten()
+        index = paddle.nonzero(labels != self.num_classes).flatten()
+        positives = index.shape[0]
+        targets_q = paddle.zeros([0])
+        flat_index = index
+        if positives:
+            classes = paddle.gather(labels, index).astype("int64")
+            flat_index = index * self.num_classes + classes
+            targets_q = paddle.gather(soft.flatten(), flat_index)
+        total = self._normaliser(targets_q)
+        balance = 0.25 if self._is_static(targets) else -1.0
+        loss_cls = self.cls_loss(logits.flatten(), flat_index, targets_q, epoch_alpha=balance) / total
+        if positives:
+            anchor = index % logits.shape[1]
+            loss_iou, loss_dfl, loss_l1 = self._box_losses(
+                paddle.gather(regression.reshape([-1, regression.shape[-1]]), index),
+                paddle.gather(points, anchor),
+                paddle.gather(boxes.reshape([-1, 4]), index) / paddle.gather(strides, anchor),
+                targets_q.unsqueeze(-1),
+                total,
+            )
+        else:
+            # Keeps the regression branch in the graph, which a distributed run waits for.
+            loss_iou = loss_dfl = regression.sum() * 0.0
+            loss_l1 = paddle.zeros([])
+        weight = self.loss_weight
+        loss = weight["class"] * loss_cls + weight["iou"] * loss_iou + weight["dfl"] * loss_dfl
+        return {
+            "loss": loss,
+            "loss_cls": loss_cls,
+            "loss_iou": loss_iou,
+            "loss_dfl": loss_dfl,
+            "loss_l1": loss_l1,
+        }
+
+    @staticmethod
+    def _normaliser(targets_q):
+        """The sum of soft targets, the mean over processes, at least 1."""
+        total = targets_q.sum() if targets_q.shape[0] else paddle.zeros([])
+        if dist.get_world_size() > 1:
+            dist.all_reduce(total)
+            total = total / dist.get_world_size()
+        return total.clip(min=1.0)
+
+    def _box_losses(self, regression, points, boxes, weights, total):
+        """IoU, DFL and L1 losses of P positives; everything in cells of their own level.
+
+        Args: regression [P, 4 * bins], points [P, 2], boxes [P, 4], weights [P, 1], total [].
+        """
+        distances = self._distances(regression)
+        predicted = distances_to_boxes(points, distances)
+        loss_iou = (self.iou_loss(predicted, boxes) * weights).sum() / total
+        loss_l1 = F.l1_loss(predicted.detach(), boxes)
+        if not self.reg_max:
+            return loss_iou, paddle.zeros([]), loss_l1
+        goals = boxes_to_distances(points, boxes, self.reg_max - LAST_BIN_MARGIN)
+        bins = regression.reshape([-1, 4, self.reg_channels])
+        loss_dfl = (distribution_focal_loss(bins, goals) * weights).sum() / total
+        return loss_iou, loss_dfl, loss_l1
+
+    def decode(self, outputs):
+        """Raw boxes of evaluation outputs.
+
+        Args:
+            outputs (tuple): what :meth:`forward` returns in evaluation.
+
+        Returns:
+            tuple(Tensor, Tensor): boxes [B, L, 4] xyxy in input pixels, scores [B, C, L].
+        """
+        scores, distances, points, strides = outputs
+        return distances_to_boxes(points, distances) * strides, scores
+
+    def post_process(self, outputs, scale_factor):
+        """Boxes after NMS, as PaddleDetection's architectures ask for them.
+
+        Args:
+            outputs (tuple): what :meth:`forward` returns in evaluation.
+            scale_factor (Tensor): [B, 2], y and x: input size over original size.
+
+        Returns:
+            tuple: boxes [sum(N_i), 6] (label, score, xyxy in original pixels), counts [B], kept indices.
+            With ``exclude_nms`` boxes [B, L, 4] in original pixels, scores [B, C, L], None; with
+            ``exclude_post_process`` [B, L, 4 + C] in input pixels, None, None.
+        """
+        boxes, scores = self.decode(outputs)
+        if self.exclude_post_process:
+            return paddle.concat([boxes, scores.transpose([0, 2, 1])], axis=-1), None, None
+        boxes = boxes / scale_factor.flip(-1).tile([1, 2]).unsqueeze(1)
+        if self.exclude_nms:
+            return boxes, scores, None
+        return self.nms(boxes, scores)

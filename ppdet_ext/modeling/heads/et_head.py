@@ -1,0 +1,161 @@
+"""PP-YOLOE's efficient task-aligned head."""
+import math
+
+import paddle.nn as nn
+import paddle.nn.functional as F
+from paddle import ParamAttr
+from paddle.nn.initializer import Constant, Normal
+from ppdet.core.workspace import register
+
+from ppdet_ext.nn import ConvNormAct, EffectiveSE, RepVGGBlock
+from ppdet_ext.nn.activation import build_activation
+
+from .anchor_free import PRIOR_PROBABILITY, AnchorFreeHead, check_strides
+
+__all__ = ["ETHead"]
+
+
+class GatedStem(nn.Layer):
+    """ESE over the level's mean, then a convolution: ``conv(x * sigmoid(fc(mean)))``.
+
+    Args:
+        channels (int): C of ``[B, C, H, W]``, in and out.
+        act (str): of the convolution.
+        ese (bool): False leaves the gate out.
+        conv (str): 'conv' for 1x1, 'rep' for a RepVGG block of two branches.
+    """
+
+    def __init__(self, channels, act, ese, conv="conv"):
+        super().__init__()
+        # So small that every gate starts at one half.
+        gate_init = ParamAttr(initializer=Normal(std=0.001))
+        self.fc = nn.Conv2D(channels, channels, 1, weight_attr=gate_init) if ese else None
+        if conv == "rep":
+            self.conv = RepVGGBlock(channels, channels, act=act)
+        else:
+            self.conv = ConvNormAct(channels, channels, 1, act=act)
+
+    def forward(self, x, mean):
+        return self.conv(x if self.fc is None else x * F.sigmoid(self.fc(mean)))
+
+
+class RepStem(nn.Layer):
+    """A classic RepVGG block of three branches, then ESE (the seeds' form)."""
+
+    def __init__(self, channels, act, ese):
+        super().__init__()
+        self.conv = RepVGGBlock(channels, channels, identity=True, act=act)
+        self.attn = EffectiveSE(channels, gate="sigmoid") if ese else None
+
+    def forward(self, x, mean):
+        x = self.conv(x)
+        return x if self.attn is None else self.attn(x)
+
+
+def prediction_conv(in_channels, out_channels, bias):
+    """A 3x3 convolution that predicts ``bias`` everywhere until it has learnt."""
+    return nn.Conv2D(
+        in_channels,
+        out_channels,
+        3,
+        padding=1,
+        weight_attr=ParamAttr(initializer=Constant(0.0)),
+        bias_attr=ParamAttr(initializer=Constant(bias)),
+    )
+
+
+STEMS = {
+    "ese_conv": GatedStem,
+    "ese_rep": lambda channels, act, ese: GatedStem(channels, act, ese, conv="rep"),
+    "rep_ese": RepStem,
+}
+
+
+@register
+class ETHead(AnchorFreeHead):
+    """Decoupled head with ESE stems, DFL and task-aligned assignment.
+
+    .. code-block:: text
+
+        level --+-- stem_cls -- + level -- 3x3 --> C class logits
+                +-- stem_reg ------------- 3x3 --> 4 x (reg_max + 1) bins
+
+    State-dict keys and shapes are those of PaddleDetection's PPYOLOEHead, and so are the evaluation
+    outputs and the losses.
+
+    Args:
+        stem (str): 'ese_conv' (PP-YOLOE: gate, then 1x1), 'ese_rep' (gate, then RepVGG block) or
+            'rep_ese' (the seeds': RepVGG block with identity, then gate).
+        act (str): of the stems.
+        use_ese (bool): False leaves the gates out.
+        trt (bool): spell swish as two ops, and set the NMS to its TensorRT form.
+        The others: see :class:`AnchorFreeHead`.
+
+    Source: PP-YOLOE, arXiv:2203.16250, section 2.2.
+    """
+
+    __shared__ = ["num_classes", "trt", "exclude_nms", "exclude_post_process"]
+    __inject__ = ["static_assigner", "assigner", "nms"]
+
+    def __init__(
+        self,
+        in_channels=(1024, 512, 256),
+        num_classes=80,
+        act="swish",
+        fpn_strides=(32, 16, 8),
+        grid_cell_scale=5.0,
+        grid_cell_offset=0.5,
+        reg_max=16,
+        static_assigner_epoch=100,
+        use_varifocal_loss=True,
+        iou_loss="giou",
+        static_assigner="ATSSLabelAssigner",
+        assigner="TALLabelAssigner",
+        nms="MultiClassNMS",
+        loss_weight=None,
+        trt=False,
+        stem="ese_conv",
+        use_ese=True,
+        exclude_nms=False,
+        exclude_post_process=False,
+    ):
+        if stem not in STEMS:
+            raise ValueError(f"ETHead: stem '{stem}' is none of {sorted(STEMS)}")
+        super().__init__(
+            in_channels,
+            num_classes,
+            fpn_strides,
+            grid_cell_scale,
+            grid_cell_offset,
+            reg_max,
+            static_assigner_epoch,
+            use_varifocal_loss,
+            iou_loss,
+            static_assigner,
+            assigner,
+            nms,
+            loss_weight,
+            exclude_nms,
+            exclude_post_process,
+        )
+        if trt and hasattr(nms, "trt"):
+            nms.trt = True
+
+        def stems():
+            return nn.LayerList([STEMS[stem](c, build_activation(act, trt), use_ese) for c in in_channels])
+
+        self.stem_cls = stems()
+        self.stem_reg = stems()
+        prior = -math.log((1 - PRIOR_PROBABILITY) / PRIOR_PROBABILITY)
+        self.pred_cls = nn.LayerList([prediction_conv(c, num_classes, prior) for c in in_channels])
+        self.pred_reg = nn.LayerList([prediction_conv(c, 4 * self.reg_channels, 1.0) for c in in_channels])
+
+    def _predict_level(self, level, feat):
+        mean = F.adaptive_avg_pool2d(feat, 1)
+        logits = self.pred_cls[level](self.stem_cls[level](feat, mean) + feat)
+        return logits, self.pred_reg[level](self.stem_reg[level](feat, mean))
+
+    @classmethod
+    def from_config(cls, cfg, input_shape):
+        check_strides(input_shape, cfg["fpn_strides"], "ETHead")
+        return {"in_channels": [s.channels for s in input_shape]}

@@ -1,0 +1,22 @@
+"""The one entry through which PaddleDetection sees this package."""
+from . import __version__, compat
+
+
+def setup():
+    """Registers every module of ppdet_ext with PaddleDetection's workspace.
+
+    Safe to call any number of times, from Python or from YAML
+    (``!!python/object/apply:ppdet_ext.setup []``).
+
+    Returns:
+        str: the version of ppdet_ext.
+
+    Raises:
+        ValueError: PaddleDetection or PaddlePaddle is missing or of a version that does not work.
+    """
+    compat.check_versions()
+    compat.prepare_paddle()
+    # Importing registers; a module is imported once, so nothing is ever registered twice.
+    from .modeling import assigners, backbones, detectors, heads, necks  # noqa: F401
+
+    return __version__

@@ -1,0 +1,61 @@
+"""`infer_cfg.yml`: what an exported folder says about its model."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import List
+
+import yaml
+
+INFER_CFG = "infer_cfg.yml"
+
+
+@dataclass
+class InferConfig:
+    """The part of `infer_cfg.yml` that running the model needs.
+
+    Args:
+        file (str): path of the file, for errors.
+        names (list): class names, `label_list`.
+        preprocess (list): entries of `Preprocess`, each a dict with a 'type'.
+        nms (dict): settings of `NMS`.
+    """
+
+    file: str
+    names: List[str]
+    preprocess: List[dict]
+    nms: dict
+
+    @classmethod
+    def load(cls, folder):
+        """Read and check `infer_cfg.yml` of an exported folder.
+
+        Raises:
+            ValueError: the folder or the file is missing, it is not YAML, a key is missing or of the wrong
+                kind, or the model was exported with NMS in its graph.
+        """
+        folder = Path(folder)
+        file = folder / INFER_CFG
+        if not folder.is_dir():
+            raise ValueError(f"{folder}: no such folder; give the folder that 'ppdet-ext export' made")
+        if not file.is_file():
+            raise ValueError(f"{folder}: has no {INFER_CFG}; give the folder that 'ppdet-ext export' made")
+        try:
+            content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(f"{file}: is not plain YAML ({reason}); export the model again") from None
+        if not isinstance(content, dict):
+            raise ValueError(f"{file}: is not a table of settings; export the model again")
+        if content.get("outputs") != "raw":
+            raise ValueError(
+                f"{file}: does not say 'outputs: raw', so the model may hold its own NMS; "
+                f"export it with 'ppdet-ext export'"
+            )
+        for key, kind in (("label_list", list), ("Preprocess", list), ("NMS", dict)):
+            if not isinstance(content.get(key), kind) or not content[key]:
+                raise ValueError(
+                    f"{file}: key '{key}' is missing or not a {kind.__name__}; export the model again"
+                )
+        return cls(
+            str(file), [str(name) for name in content["label_list"]], content["Preprocess"], content["NMS"]
+        )

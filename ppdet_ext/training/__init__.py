@@ -1,0 +1,1 @@
+"""What PaddleDetection's trainer lacks."""

@@ -1,0 +1,122 @@
+"""Loading of checkpoints that says what did not fit."""
+import os
+import zipfile
+
+import numpy as np
+import paddle
+
+# Enough names to recognise the kind of mismatch, few enough to read.
+SHOWN = 5
+
+
+def read_state_dict(path):
+    """Reads a ``.pdparams`` file, or one that PaddleDetection's configs name by URL.
+
+    Args:
+        path (str): with or without '.pdparams'; 'https://' and 'ppdet://' are downloaded by PaddleDetection.
+
+    Returns:
+        dict[str, ndarray | Tensor]: parameters by name.
+
+    Raises:
+        ValueError: no such file, an empty or broken one, or one that holds no parameters.
+    """
+    from ppdet.utils.checkpoint import get_weights_path, is_url
+
+    if is_url(path):
+        path = get_weights_path(path)
+    root, extension = os.path.splitext(path)
+    file = path if extension == ".pdparams" else (path + ".pdparams")
+    if not os.path.isfile(file):
+        raise ValueError(f"{file}: no such checkpoint; give the path of a .pdparams file")
+    if os.path.getsize(file) == 0:
+        raise ValueError(f"{file}: the checkpoint is empty (0 bytes); take another one of that run")
+    try:
+        state = paddle.load(file)
+    except (ValueError, RuntimeError, EOFError, KeyError, AttributeError, ImportError, OSError,
+            zipfile.BadZipFile) as error:
+        raise ValueError(f"{file}: not a readable Paddle checkpoint ({type(error).__name__}); it is "
+                         "truncated or of another framework") from None
+    if not isinstance(state, dict) or not any(hasattr(v, "shape") for v in state.values()):
+        raise ValueError(f"{file}: holds no parameters (found {type(state).__name__})")
+    return {k: v for k, v in state.items() if hasattr(v, "shape")}
+
+
+def match_keys(model_state, state):
+    """Pairs a model's parameters with a checkpoint's, by equal names or by a name without its first part.
+
+    Args:
+        model_state (dict): of the model.
+        state (dict): of the checkpoint; a backbone's own checkpoint lacks the prefix 'backbone.'.
+
+    Returns:
+        tuple(dict, list[str], list[str], list[str]): what fits, by the model's names; model parameters that
+        the checkpoint lacks; checkpoint entries the model lacks; lines about shapes that differ.
+    """
+    names = {}
+    for key in model_state:
+        if key in state:
+            names[key] = key
+        elif key.startswith("backbone.") and key[len("backbone."):] in state:
+            names[key] = key[len("backbone."):]
+    fitting, shapes = {}, []
+    for key, source in names.items():
+        ours, theirs = list(model_state[key].shape), list(state[source].shape)
+        if ours == theirs:
+            fitting[key] = state[source]
+        else:
+            shapes.append(f"{key} is {ours} in the model but {theirs} in the checkpoint")
+    missing = [key for key in model_state if key not in names]
+    unused = sorted(set(state) - set(names.values()))
+    return fitting, missing, unused, shapes
+
+
+def _listed(title, names):
+    if not names:
+        return ""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"\n  {len(names)} {title}: {', '.join(names[:SHOWN])}{more}"
+
+
+def load_pretrained(model, path, strict=True, say=print):
+    """Loads a checkpoint into a model, all of it or, if told so, the part that fits.
+
+    Args:
+        model (nn.Layer): receives the parameters, cast to its own dtypes.
+        path (str): see :func:`read_state_dict`.
+        strict (bool): refuse a checkpoint that does not fit to the last parameter.
+        say (callable): is given the account of a partial load.
+
+    Returns:
+        list[str]: the model's parameters that were loaded.
+
+    Raises:
+        ValueError: with ``strict``, any parameter that did not fit; without, a checkpoint of which
+            nothing fits. The model is unchanged then.
+    """
+    model_state = model.state_dict()
+    state = read_state_dict(path)
+    fitting, missing, unused, shapes = match_keys(model_state, state)
+    account = (
+        _listed("of the model's parameters are not in it", missing)
+        + _listed("of its entries are not in the model", unused)
+        + _listed("have another shape", shapes)
+    )
+    if not fitting:
+        raise ValueError(f"{path}: nothing of this checkpoint fits the model; it is of another architecture"
+                         + account)
+    if account and strict:
+        raise ValueError(
+            f"{path}: {len(fitting)} of {len(model_state)} parameters fit.{account}\n"
+            "  Take a config that matches the checkpoint, or set 'pretrain_strict: false' to start from the "
+            "part that fits."
+        )
+    if account:
+        say(f"{path}: loaded {len(fitting)} of {len(model_state)} parameters.{account}")
+    converted = {}
+    for key, value in fitting.items():
+        value = paddle.to_tensor(np.asarray(value))
+        dtype = model_state[key].dtype
+        converted[key] = value if value.dtype == dtype else value.astype(dtype)
+    model.set_state_dict(converted)
+    return sorted(converted)

@@ -1,0 +1,8 @@
+"""Pictures and plots: detections on images, contact sheets, training curves."""
+
+from .curves import plot_training
+from .draw import draw_boxes, draw_detections
+from .grid import contact_sheet
+from .save import write_image
+
+__all__ = ["contact_sheet", "draw_boxes", "draw_detections", "plot_training", "write_image"]

@@ -1,0 +1,30 @@
+"""Writing images."""
+
+import os
+from pathlib import Path
+
+import cv2
+
+
+def write_image(path, image):
+    """Write an image; the suffix says the format. Works with paths outside ASCII, and never leaves half a
+    file.
+
+    Args:
+        path (str | Path): '.jpg', '.png' or another suffix OpenCV writes. Its folder is made.
+        image (numpy.ndarray): [H, W, 3] uint8 RGB.
+
+    Raises:
+        ValueError: OpenCV cannot write this format.
+    """
+    path = Path(path)
+    try:
+        done, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    except cv2.error:
+        done = False
+    if not done:
+        raise ValueError(f"{path}: OpenCV cannot write '{path.suffix}' images; use .jpg or .png")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".part")
+    partial.write_bytes(data.tobytes())
+    os.replace(partial, path)

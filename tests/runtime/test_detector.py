@@ -1,0 +1,188 @@
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from ppdet_ext.runtime import Detector
+
+from .tiny_model import BOXES, KEPT, NAMES, SCORES, write_folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_folder(tmp_path_factory.mktemp("export") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def detector(folder):
+    return Detector(folder, threads=1)
+
+
+def white(height=64, width=128):
+    return np.full((height, width, 3), 255, np.uint8)
+
+
+def check(found, height, width):
+    expected = BOXES[KEPT["indices"]] * [width / 64, height / 32, width / 64, height / 32]
+    np.testing.assert_allclose(found.boxes, expected, rtol=1e-6)
+    np.testing.assert_allclose(found.scores, KEPT["scores"], rtol=1e-6)
+    assert found.labels.tolist() == KEPT["labels"] and found.names == NAMES
+
+
+def test_known_answers_in_pixels_of_the_input(detector):
+    for height, width in ((64, 128), (32, 64), (50, 50)):
+        (found,) = detector.predict(white(height, width))
+        check(found, height, width)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 8])
+def test_any_batch_size_gives_each_image_its_own_answer(detector, batch_size):
+    shapes = [(32, 64), (64, 64), (20, 200), (40, 41), (90, 30)]
+    images = [white(*shape) for shape in shapes]
+    images[2] = images[2] * 0  # black: the model scores nothing
+    found = detector.predict(images, batch_size=batch_size)
+    assert [len(each) for each in found] == [4, 4, 0, 4, 4]
+    for number in (0, 1, 3, 4):
+        check(found[number], *shapes[number])
+
+
+def test_paths_arrays_and_iterators_agree(detector, tmp_path):
+    path = tmp_path / "weiß 1.png"
+    path.write_bytes(cv2.imencode(".png", white(40, 70))[1].tobytes())
+    for images in (path, str(path), [path, white(40, 70)], np.stack([white(40, 70)] * 2), iter([str(path)])):
+        for found in detector.predict(images):
+            check(found, 40, 70)
+    assert detector.predict(path)[0].source == str(path)
+    assert detector.predict([]) == []
+
+
+def test_stream_reads_no_further_than_a_batch(detector):
+    taken = []
+
+    def source():
+        for number in range(100):
+            taken.append(number)
+            yield white()
+
+    stream = detector.stream(source(), batch_size=4)
+    assert taken == []
+    next(stream)
+    assert len(taken) == 4
+
+
+def test_threshold(detector):
+    (found,) = detector.predict(white(), score_threshold=0.5)
+    assert found.labels.tolist() == [0, 1]
+
+
+def test_the_second_image_can_be_wrong(detector, tmp_path):
+    with pytest.raises(ValueError, match="none.jpg"):
+        detector.predict([white(), tmp_path / "none.jpg"])
+    with pytest.raises(ValueError, match="image 1: an array of float32"):
+        detector.predict([white(), white().astype(np.float32)])
+    with pytest.raises(ValueError, match="batch_size is 0"):
+        detector.predict(white(), batch_size=0)
+
+
+def test_imports_neither_paddle_nor_ppdet(folder):
+    code = (
+        "import sys, numpy as np\n"
+        "from ppdet_ext.runtime import Detector\n"
+        f"Detector({str(folder)!r}).predict(np.zeros((8, 8, 3), np.uint8))\n"
+        "heavy = {'paddle', 'ppdet', 'torch', 'matplotlib', 'pycocotools', 'sklearn', 'onnx'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "[]", "")
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"outputs": None}, "does not say 'outputs: raw'"),
+        ({"label_list": None}, "key 'label_list' is missing"),
+        ({"Preprocess": []}, "key 'Preprocess' is missing"),
+        ({"NMS": "yes"}, "key 'NMS' is missing or not a dict"),
+        ({"Preprocess": [{"type": "Mosaic"}]}, "'Mosaic' is not known"),
+    ],
+)
+def test_bad_settings_name_the_file(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=f"infer_cfg.yml: .*{message}"):
+        Detector(write_folder(tmp_path, **changes))
+
+
+def test_disagreeing_classes_and_sizes(tmp_path):
+    with pytest.raises(ValueError, match="label_list has 1 names, but the model scores 2 classes"):
+        Detector(write_folder(tmp_path / "a", label_list=["cat"])).predict(white())
+    resize = [{"type": "Resize", "target_size": [64, 64], "keep_ratio": False}, {"type": "Permute"}]
+    with pytest.raises(ValueError, match=r"model.onnx: takes .* but the batch is \[1, 3, 64, 64\]"):
+        Detector(write_folder(tmp_path / "b", Preprocess=resize)).predict(white())
+
+
+def test_broken_folders(tmp_path, folder):
+    with pytest.raises(ValueError, match="nowhere: no such folder"):
+        Detector(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="has no infer_cfg.yml"):
+        Detector(tmp_path)
+    broken = write_folder(tmp_path / "broken")
+    (broken / "model.onnx").write_bytes((folder / "model.onnx").read_bytes()[:100])
+    with pytest.raises(ValueError, match="model.onnx: ONNX Runtime .* cannot load it"):
+        Detector(broken)
+    (broken / "model.onnx").unlink()
+    with pytest.raises(ValueError, match="model.onnx: is missing"):
+        Detector(broken)
+    (broken / "infer_cfg.yml").write_text("a: !!python/object/apply:os.system ['true']")
+    with pytest.raises(ValueError, match="infer_cfg.yml: is not plain YAML"):
+        Detector(broken)
+
+
+def test_backends_by_name(folder, monkeypatch):
+    with pytest.raises(ValueError, match="backend 'onnx_runtime' is not known; did you mean 'onnxruntime'"):
+        Detector(folder, "onnx_runtime")
+    with pytest.raises(ValueError, match="threads is 0"):
+        Detector(folder, threads=0)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.delitem(sys.modules, "ppdet_ext.runtime.backends.onnxruntime", raising=False)
+    with pytest.raises(ValueError, match="needs the package onnxruntime, .* pip install onnxruntime"):
+        Detector(folder)
+
+
+def test_paddle_inference_gives_the_same(tmp_path):
+    """A Paddle program with the same answers as the ONNX one, saved as Paddle saves it."""
+    import paddle
+
+    class Tiny(paddle.nn.Layer):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("boxes", paddle.to_tensor(BOXES[None]))
+            self.register_buffer("scores", paddle.to_tensor(SCORES[None]))
+
+        def forward(self, image):
+            level = paddle.max(image, axis=[1, 2, 3]).reshape([-1, 1, 1])
+            return self.boxes + level * 0, self.scores * level
+
+    folder = write_folder(tmp_path / "tiny")
+    spec = paddle.static.InputSpec([-1, 3, 32, 64], "float32", "image")
+    paddle.jit.save(paddle.jit.to_static(Tiny(), [spec], full_graph=True), str(folder / "model"))
+    detector = Detector(folder, "paddle_inference", threads=1)
+    first, second = detector.predict([white(32, 64), white(64, 64)])
+    check(first, 32, 64)
+    check(second, 64, 64)
+    program, weights = ((folder / f"model.{suffix}").read_bytes() for suffix in ("pdmodel", "pdiparams"))
+    for suffix, content, message in (
+        ("pdmodel", b"nonsense", "model.pdmodel: is empty or no Paddle program"),
+        ("pdmodel", b"", "model.pdmodel: is empty or no Paddle program"),
+        ("pdmodel", program[: len(program) // 2], "model.pdmodel: Paddle Inference cannot load it"),
+        ("pdiparams", weights[:-4], "model.pdiparams: is empty, truncated or no Paddle weights"),
+        ("pdiparams", b"", "model.pdiparams: is empty, truncated or no Paddle weights"),
+        ("pdiparams", b"nonsense" * 9, "model.pdiparams: is empty, truncated or no Paddle weights"),
+    ):
+        (folder / "model.pdmodel").write_bytes(program)
+        (folder / "model.pdiparams").write_bytes(weights)
+        (folder / f"model.{suffix}").write_bytes(content)
+        with pytest.raises(ValueError, match=message):
+            Detector(folder, "paddle_inference")
+    with pytest.raises(ValueError, match="has neither model.json nor model.pdmodel"):
+        Detector(write_folder(tmp_path / "onnx only"), "paddle_inference")
