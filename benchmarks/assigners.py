@@ -7,6 +7,7 @@ which the two sides alternate; memory is the peak of the resident set above what
 the call, in a fresh process for each number. Exit status 1 if any output differs.
 """
 import argparse
+import ctypes
 import json
 import os
 import statistics
@@ -93,6 +94,7 @@ def measure_memory(side, name, case):
     assigner = make_assigner(side, name)
     assigner(**make_inputs([1, 1])[name])  # loads what the first call loads
     inputs = make_inputs(CASES[case])[name]
+    ctypes.CDLL(None).malloc_trim(0)  # so that no freed memory stands ready for the call
     Path("/proc/self/clear_refs").write_text("5")  # sets the peak back to the present
     start = _status("VmRSS")
     outputs = assigner(**inputs)
@@ -103,7 +105,7 @@ def measure_memory(side, name, case):
 
 def memory_in_new_process(side, name, case):
     command = [sys.executable, __file__, "--memory-of", side, name, case]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
     return float(done.stdout.split()[-1])

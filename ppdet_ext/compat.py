@@ -34,6 +34,9 @@ SUPPORTED = {
     "ppdet": ((2, 6), (3,), "pip install --no-deps paddledet==2.6.0"),
 }
 
+# What `paddle.jit.save` writes a graph to: Paddle 2.6, Paddle 3.
+STATIC_GRAPH_FILES = (".pdmodel", ".json")
+
 
 def protect_zlib() -> int:
     """Keeps zlib, and every library that uses libz, alive beside paddlepaddle 2.6 (see `ppdet_ext._libz`).
@@ -106,3 +109,36 @@ def prepare_paddle() -> None:
     model. A value that the user has set stays.
     """
     os.environ.setdefault("ENABLE_FALL_BACK", "False")
+
+
+def mend_data_loader() -> None:
+    """Makes an exception in a dataset read without workers reach the caller; Paddle 2.6 waits forever for it.
+
+    The reading thread dies of an image that can't be decoded, and nobody tells the queue that it feeds.
+    """
+    from paddle.io.dataloader import dataloader_iter
+
+    reader = dataloader_iter._DataLoaderIterSingleProcess
+    if hasattr(reader, "_failure") or not hasattr(reader, "_exit_thread_unexpectedly"):
+        return
+    read, take = reader._thread_loop, reader.__next__
+
+    def read_or_tell(self, *args):
+        try:
+            read(self, *args)
+        except Exception as error:
+            self._failure = error
+            self._exit_thread_unexpectedly()
+
+    def take_or_raise(self):
+        try:
+            return take(self)
+        except StopIteration:
+            raise
+        except Exception:  # the queue's own complaint that it was killed
+            if self._failure is None:
+                raise
+        raise self._failure
+
+    reader._failure = None
+    reader._thread_loop, reader.__next__ = read_or_tell, take_or_raise

@@ -4,6 +4,7 @@ PaddleDetection's own loader runs any ``!!python`` tag it meets. This one knows 
 registered classes have (``!COCODataSet {...}``) and the plug-in's hook, and refuses the rest.
 """
 import difflib
+import inspect
 import os
 
 import yaml
@@ -11,6 +12,8 @@ import yaml
 from .plugin import setup
 
 BASE_KEY = "_BASE_"
+# ppdet's own tag for "call this function of that module": code by another name.
+CALLING_TAG = "!Callable"
 HOOK_TAG = "tag:yaml.org,2002:python/object/apply:ppdet_ext.setup"
 PYTHON_TAG = "tag:yaml.org,2002:python/"
 
@@ -21,25 +24,36 @@ def _loader_class(path):
     class ConfigLoader(yaml.SafeLoader):
         pass
 
-    for tag, constructor in yaml.Loader.yaml_constructors.items():
-        if tag and tag.startswith("!"):
-            ConfigLoader.add_constructor(tag, constructor)
-    ConfigLoader.add_constructor(HOOK_TAG, lambda loader, node: setup())
+    def place(node):
+        return f"{path}:{node.start_mark.line + 1}"
+
+    def guarded(tag, construct):
+        def build(loader, node):
+            try:
+                return construct(loader, node)
+            except TypeError as error:  # an argument that the class does not take
+                raise ValueError(f"{place(node)}: {tag}: {error}") from None
+
+        return build
 
     def refuse(loader, suffix, node):
-        line = node.start_mark.line + 1
         raise ValueError(
-            f"{path}:{line}: the tag !!python/{suffix} would run code and is refused; only "
+            f"{place(node)}: the tag !!python/{suffix} would run code and is refused; only "
             "!!python/object/apply:ppdet_ext.setup is allowed"
         )
 
+    def refuse_call(loader, node):
+        raise ValueError(f"{place(node)}: the tag {CALLING_TAG} would run code and is refused")
+
     def unknown(loader, suffix, node):
         known = [tag[1:] for tag in ConfigLoader.yaml_constructors if tag and tag.startswith("!")]
-        raise ValueError(
-            f"{path}:{node.start_mark.line + 1}: no class is registered for the tag !{suffix}"
-            f"{nearest(suffix, known)}"
-        )
+        raise ValueError(f"{place(node)}: no class is registered for the tag !{suffix}{nearest(suffix, known)}")
 
+    for tag, constructor in yaml.Loader.yaml_constructors.items():
+        if tag and tag.startswith("!"):
+            ConfigLoader.add_constructor(tag, guarded(tag, constructor))
+    ConfigLoader.add_constructor(CALLING_TAG, refuse_call)
+    ConfigLoader.add_constructor(HOOK_TAG, lambda loader, node: setup())
     ConfigLoader.add_multi_constructor(PYTHON_TAG, refuse)
     ConfigLoader.add_multi_constructor("!", unknown)
     return ConfigLoader
@@ -52,6 +66,7 @@ def nearest(name, known):
 
 
 def _read(path, seen=()):
+    """The mappings of a file and of those it builds on, in the order in which they are merged."""
     if path in seen:
         raise ValueError(f"{path}: {BASE_KEY} leads back to this file")
     if not os.path.isfile(path):
@@ -64,15 +79,32 @@ def _read(path, seen=()):
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         raise ValueError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not valid YAML: not UTF-8 text ({error.reason})") from None
+    if config is None:
+        raise ValueError(f"{path}: the file is empty; a config is a mapping of keys")
     if not isinstance(config, dict):
         raise ValueError(f"{path}: a config is a mapping of keys, not {type(config).__name__}")
-    merged = {}
-    for base in config.pop(BASE_KEY, None) or []:
+    bases = config.pop(BASE_KEY, [])
+    if not isinstance(bases, list) or not all(isinstance(base, str) for base in bases):
+        raise ValueError(f"{path}: {BASE_KEY} is a list of files, such as ['a.yml', 'b.yml']")
+    layers = []
+    for base in bases:
         base = os.path.expanduser(base)
         if not os.path.isabs(base):
             base = os.path.join(os.path.dirname(path), base)
-        _merge(merged, _read(os.path.normpath(base), (*seen, path)))
-    return _merge(merged, config)
+        layers += _read(os.path.normpath(base), (*seen, path))
+    return [*layers, config]
+
+
+def check_tags(path):
+    """Reads a config that PaddleDetection is about to load itself (a ``--slim_config``), for its tags.
+
+    Raises:
+        ValueError: as :func:`load_config` on a file that can't be read or holds a refused tag.
+    """
+    setup()
+    _read(os.path.normpath(path))
 
 
 def _merge(target, extra):
@@ -103,6 +135,8 @@ def parse_overrides(pairs):
         place = overrides
         for section in sections:
             place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise ValueError(f"-o {pair}: {section} has been given a plain value before")
         place[leaf] = value
     return overrides
 
@@ -128,8 +162,16 @@ def load_config(path, overrides=None):
         raise ValueError(f"{path}: a config file ends in .yml or .yaml")
     if not isinstance(overrides, dict):
         overrides = parse_overrides(overrides)
-    config = _merge(_read(os.path.normpath(path)), overrides)
+    layers = _read(os.path.normpath(path))
     modules = _fresh_workspace(workspace)
+    # A section of a module starts as a mapping of its own, as in ppdet's workspace: what two sections share
+    # through a YAML alias parts when one of them is overridden.
+    config = {name: {} for name in modules}
+    for layer in layers:
+        _merge(config, layer)
+    _check_override_names(overrides, config)
+    _merge(config, overrides)
+    config = {key: value for key, value in config.items() if key not in modules or value != {}}
     _check_names(config, modules, path)
     config["filename"] = os.path.splitext(os.path.basename(path))[0]
     workspace.merge_config(config)
@@ -149,36 +191,91 @@ def _fresh_workspace(workspace):
     return _registered
 
 
+# Top-level keys that PaddleDetection's trainer and commands read and that few configs hold.
+OPTIONAL_KEYS = """
+    amp amp_level custom_black_list custom_white_list cycle_epoch ema_black_list ema_decay ema_decay_type
+    ema_filter_no_grad export find_unused_parameters fuse_normalize init_loss_scaling metric norm_type
+    num_classes pretrain_strict pretrain_weights print_flops print_params progress_bar save_dir to_static trt
+    use_ema use_fused_allreduce_gradients use_gpu use_mlu use_npu use_shared_memory use_vdl use_wandb use_xpu
+    wandb weights worker_num exclude_nms exclude_post_process benchmark lr_reference snapshot_epoch log_iter
+""".split()
+# Keys that PaddleDetection counts with.
+WHOLE_NUMBERS = ("epoch", "snapshot_epoch", "log_iter", "worker_num", "num_classes")
+# Where a reader lists its operators.
+TRANSFORMS = ("sample_transforms", "batch_transforms")
+# Two neighbouring letters swapped in a word of five are at 0.8.
+TYPO = 0.8
+
+
+def _check_override_names(overrides, config):
+    """A key of -o that no config and no trainer knows, and that looks like one they know, is a typo."""
+    known = {*map(str, config), *OPTIONAL_KEYS}
+    for key, value in overrides.items():
+        if isinstance(value, dict) and hasattr(config.get(key), "__dict__"):
+            tag = type(config[key]).__name__
+            raise ValueError(f"-o {key}: the config gives it whole, as !{tag}; write -o {key}='!{tag} {{...}}'")
+        close = [] if str(key) in known else difflib.get_close_matches(str(key), known, n=1, cutoff=TYPO)
+        if close:
+            raise ValueError(f"-o {key}: the config has no such key; did you mean '{close[0]}'?")
+
+
 def _check_names(config, modules, path):
     """Every section of a registered class has keys that the class takes, and names that exist."""
     architecture = config.get("architecture")
     if architecture is None:
         raise ValueError(f"{path}: 'architecture' is missing; name one, such as YOLODetector")
-    if architecture not in modules:
+    if str(architecture) not in modules:
         raise ValueError(f"{path}: architecture '{architecture}' is not registered"
                          f"{nearest(architecture, modules)}")
+    for key in WHOLE_NUMBERS:
+        if key in config and type(config[key]) is not int:
+            raise ValueError(f"{path}: {key} is {config[key]!r}; give a whole number")
     for section, values in config.items():
         schema = modules.get(section)
         if schema is None:
-            if isinstance(values, dict) and section[:1].isupper():
+            if isinstance(values, dict) and str(section)[:1].isupper():
                 close = nearest(section, modules)
                 if close:
                     raise ValueError(f"{path}: section '{section}' belongs to no registered module{close}")
             continue
         if isinstance(values, dict):
-            _check_section(section, values, schema, modules, path)
+            _check_section(section, values, schema, {*modules, *config}, modules, path)
+            for stage in TRANSFORMS:
+                _check_transforms(f"{path}: {section}.{stage}", values.get(stage))
+        elif values is None or isinstance(values, (str, int, float, list)):
+            found = "is empty" if values is None else f"is {values!r}"
+            raise ValueError(f"{path}: section '{section}' {found}; give it options, or leave it out")
 
 
-def _check_section(section, values, schema, modules, path):
+def _check_transforms(place, operators):
+    """A reader's operators exist, and take the options that they are given."""
+    from ppdet.data import transform
+
+    known = [name for name in dir(transform) if inspect.isclass(getattr(transform, name))]
+    for operator in operators or []:
+        if not isinstance(operator, dict):
+            raise ValueError(f"{place}: '{operator}' is no operator with its options; write - Decode: {{}}")
+        for name, options in operator.items():
+            if name not in known:
+                raise ValueError(f"{place}: no operator is called '{name}'{nearest(name, known)}")
+            taken = inspect.signature(getattr(transform, name)).parameters
+            if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
+                continue
+            for option in options or {}:
+                if option not in taken:
+                    raise ValueError(f"{place}: {name} has no option '{option}'{nearest(option, taken)}")
+
+
+def _check_section(section, values, schema, names, modules, path):
     is_architecture = schema.category == "architecture"
     for key, value in values.items():
         if schema.strict and key not in schema.schema:
             raise ValueError(f"{path}: {section} has no option '{key}'{nearest(key, schema.schema)}")
         if key in schema.inject or (is_architecture and key in ("backbone", "neck", "yolo_head", "head")):
             name = value.get("name") if isinstance(value, dict) else value
-            if isinstance(name, str) and name not in modules:
+            if isinstance(name, str) and name not in names:
                 raise ValueError(f"{path}: {section}.{key}: no module is called '{name}'"
                                  f"{nearest(name, modules)}")
-            if isinstance(value, dict) and isinstance(name, str):
+            if isinstance(value, dict) and name in modules:
                 options = {k: v for k, v in value.items() if k != "name"}
-                _check_section(name, options, modules[name], modules, path)
+                _check_section(name, options, modules[name], names, modules, path)

@@ -29,7 +29,7 @@ def prepare_config(args, mode):
     Returns:
         the config, ready for a trainer.
     """
-    from ppdet_ext.config import load_config, parse_overrides
+    from ppdet_ext.config import check_tags, load_config, parse_overrides
 
     overrides = parse_overrides(args.opt)
     cfg = load_config(args.config, overrides)
@@ -54,6 +54,7 @@ def prepare_config(args, mode):
     if args.slim_config:
         from ppdet.slim import build_slim_model
 
+        check_tags(args.slim_config)
         cfg = build_slim_model(cfg, args.slim_config, mode=mode)
         merge_config(overrides)
     check.check_config(cfg)

@@ -13,7 +13,7 @@ def add_arguments(parser):
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     demo.add_argument("--out", default="dataset/demo", metavar="FOLDER", help="where the dataset goes")
-    demo.add_argument("--size", type=int, default=160, metavar="PIXELS", help="side of the square scenes")
+    demo.add_argument("--size", type=int, default=128, metavar="PIXELS", help="side of the square scenes")
     demo.add_argument("--train", type=int, default=1500, metavar="N", help="training images")
     demo.add_argument("--val", type=int, default=200, metavar="N", help="validation images")
     demo.add_argument("--seed", type=int, default=0, metavar="N", help="another seed, other scenes")

@@ -27,7 +27,7 @@ def add_arguments(parser):
 
 def _images(args):
     if args.infer_img or not args.infer_list:
-        return find_images(args.infer_img or args.infer_dir)
+        return [str(file) for file, _ in find_images([args.infer_img or args.infer_dir])]
     with open(args.infer_list, encoding="utf-8") as file:
         return [os.path.join(args.infer_dir, line.strip()) for line in file if line.strip()]
 

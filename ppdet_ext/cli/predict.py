@@ -6,7 +6,6 @@ import os
 import sys
 from pathlib import Path
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 # Pictures smaller than this are enlarged, so that the labels on them can be read.
 MIN_PICTURE_SIDE = 320
 
@@ -45,13 +44,14 @@ def run(args):
     from tqdm import tqdm
 
     from ..runtime import Detector
+    from ..runtime.image import find_images
 
     if not 0 <= args.threshold <= 1:
         raise ValueError(f"--threshold is {args.threshold}; give a score from 0 to 1")
-    pictures = _name_pictures(_find_images(args.images), Path(args.output))
+    pictures = _name_pictures(find_images(args.images), Path(args.output))
     detector = Detector(args.model, backend=args.backend, threads=getattr(args, "threads", None))
     records, failures = [], []
-    for file, picture in tqdm(pictures.items(), desc="predict", unit="img"):
+    for file, picture in tqdm(pictures.items(), desc="predict", unit="img", disable=None):
         try:
             detections = _predict(detector, file, picture, args.threshold)
         except _Unreadable as error:
@@ -97,24 +97,6 @@ def _predict(detector, file, picture, threshold):
     (detections,) = detector.predict(image, score_threshold=threshold)
     write_image(picture, draw_detections(image, detections, threshold, MIN_PICTURE_SIDE))
     return detections
-
-
-def _find_images(paths):
-    """Image files for the paths given: files as they are, folders searched with all below them."""
-    files = []
-    for path in map(Path, paths):
-        if path.is_dir():
-            inside = sorted(
-                file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file()
-            )
-            if not inside:
-                raise ValueError(f"{path}: holds no images ({', '.join(SUFFIXES)}); choose another folder")
-            files.extend((file, file.relative_to(path)) for file in inside)
-        elif path.exists():
-            files.append((path, Path(path.name)))
-        else:
-            raise ValueError(f"{path}: no such file or folder; check the path")
-    return files
 
 
 def _name_pictures(files, output):

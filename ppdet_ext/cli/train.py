@@ -16,10 +16,27 @@ def add_arguments(parser):
     parser.add_argument("--profiler_options", help="'key1=value1;key2=value2', see ppdet/utils/profiler.py")
     parser.add_argument("--save_proposals", action="store_true", help="save proposals (SNIPER)")
     parser.add_argument("--proposals_path", default="sniper/proposals.json", help="where to")
+    parser.add_argument("--processes", type=int, default=1, metavar="N",
+                        help="train data-parallel in N processes on the CPU: Paddle's convolutions train on one "
+                             "core each (GPUs: python -m paddle.distributed.launch tools/train.py ...)")
     parser.add_argument("--enable_ce", type=boolean, default=False, help="fix the random seeds")
 
 
 def run(args):
+    if args.processes > 1:
+        return _run_processes(args)
+    return _train(args)
+
+
+def _run_processes(args):
+    """Trains data-parallel on this machine's CPU; a failure in one process ends all."""
+    from paddle.distributed import spawn
+
+    spawn(_train, args=(args,), nprocs=args.processes, backend="gloo")
+    return 0
+
+
+def _train(args):
     cfg = prepare_config(args, "train")
     from ppdet.engine import init_fleet_env, init_parallel_env, set_random_seed
 

@@ -22,14 +22,14 @@ from .digit_scenes import draw_scene, split_digits
 
 MANIFEST = "demo.json"
 # Raised whenever the same parameters would give other bytes.
-VERSION = 1
+VERSION = 2
 SPLITS = ("train", "val")
 # The scans have 8 rows: below this a small digit has fewer pixels than its scan.
 MIN_SIZE = 64
 JPEG_QUALITY = 95
 
 
-def make_demo(root, size=160, train=1500, val=200, seed=0, progress=True):
+def make_demo(root, size=128, train=1500, val=200, seed=0, progress=True):
     """Make the demo set, or keep the one that is already there.
 
     The images of both splits are composed from disjoint sets of real handwritten digits, so that the score on
@@ -73,7 +73,7 @@ def make_demo(root, size=160, train=1500, val=200, seed=0, progress=True):
     folder = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
     try:
         pools = split_digits(seed=seed)
-        with tqdm(total=train + val, desc="demo scenes", unit="img", disable=not progress) as bar:
+        with tqdm(total=train + val, desc="demo scenes", unit="img", disable=None if progress else True) as bar:
             for number, (split, count) in enumerate(zip(SPLITS, (train, val))):
                 _write_split(folder, split, count, pools[split], size, [seed, number + 1], bar)
         _write_json(folder / MANIFEST, manifest)

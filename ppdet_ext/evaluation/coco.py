@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from ppdet_ext.runtime.detections import Detections
+
 # COCOeval.stats, in its order
 STATS = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "ar1", "ar10", "ar100")
 REPORTED = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "ar100")
@@ -46,7 +48,7 @@ def evaluate(detector, anno_file, image_dir, batch_size=8, progress=True):
         found = detector.stream(_image_files(dataset, image_dir, anno_file), batch_size)
     else:
         found = iter(detector)
-    for image in tqdm(dataset["images"], desc="evaluate", unit="img", disable=not progress):
+    for image in tqdm(dataset["images"], desc="evaluate", unit="img", disable=None if progress else True):
         start = time.perf_counter()
         detections = next(found, None)
         seconds += time.perf_counter() - start
@@ -116,6 +118,37 @@ def load_annotations(anno_file):
         annotation.setdefault("iscrowd", 0)
         annotation.setdefault("area", annotation["bbox"][2] * annotation["bbox"][3])
     return dataset
+
+
+def load_truths(anno_file, image_dir, count=None):
+    """The annotated boxes as Detections with score 1, for drawing beside predictions.
+
+    Args:
+        anno_file (str | Path): COCO instances JSON.
+        image_dir (str | Path): folder that the file names are relative to.
+        count (int | None): so many images, evenly spread over the file; all by default.
+
+    Returns:
+        tuple(list[Path], list[Detections]): image files and their boxes, labels by rising category id.
+
+    Raises:
+        ValueError: as :func:`load_annotations`, or image files are missing.
+    """
+    dataset = load_annotations(anno_file)
+    categories = sorted(dataset["categories"], key=lambda category: category["id"])
+    labels = {category["id"]: label for label, category in enumerate(categories)}
+    names = [str(category["name"]) for category in categories]
+    files = _image_files(dataset, image_dir, anno_file)
+    total = len(files)
+    chosen = range(total) if count is None else [i * total // count for i in range(min(count, total))]
+    truths = []
+    for i in chosen:
+        records = [a for a in dataset["annotations"] if a["image_id"] == dataset["images"][i]["id"]]
+        boxes = np.asarray([a["bbox"] for a in records], np.float32).reshape(-1, 4)
+        boxes[:, 2:] += boxes[:, :2]
+        label = np.asarray([labels[a["category_id"]] for a in records], np.int64)
+        truths.append(Detections(boxes, np.ones(len(records), np.float32), label, names))
+    return [files[i] for i in chosen], truths
 
 
 def _image_files(dataset, image_dir, anno_file):

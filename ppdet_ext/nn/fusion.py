@@ -22,7 +22,8 @@ def bn_scale_shift(bn):
         tuple(ndarray, ndarray): scale and shift, each [C] float64, so that
         ``bn(x) = scale * x + shift`` channel by channel.
     """
-    scale = _f64(bn.weight) / np.sqrt(_f64(bn._variance) + bn._epsilon)
+    # Paddle hands epsilon to its kernels in single precision, whatever the layer's dtype.
+    scale = _f64(bn.weight) / np.sqrt(_f64(bn._variance) + np.float64(np.float32(bn._epsilon)))
     return scale, _f64(bn.bias) - _f64(bn._mean) * scale
 
 

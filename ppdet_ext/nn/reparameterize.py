@@ -17,16 +17,21 @@ def reparameterize(layer):
         nn.Layer: ``layer`` itself.
 
     Raises:
-        ValueError: the layer is in training mode, where BatchNorm depends on the batch and no
-            equal convolution exists.
+        ValueError: the layer or a part of it is in training mode, where BatchNorm depends on the batch and
+            no equal convolution exists. Nothing has been changed then.
     """
-    if layer.training:
-        raise ValueError(
-            f"{type(layer).__name__} is in training mode: call .eval() before reparameterize(), "
-            "since BatchNorm can be folded only with its running statistics"
-        )
+    for part in layer.sublayers(include_self=True):
+        if part.training:
+            raise ValueError(
+                f"{type(part).__name__} is in training mode: call .eval() before reparameterize(), "
+                "since BatchNorm can be folded only with its running statistics"
+            )
+    _convert(layer)
+    return layer
+
+
+def _convert(layer):
     if hasattr(layer, "convert_to_deploy"):
         layer.convert_to_deploy()
     for child in layer.children():
-        reparameterize(child)
-    return layer
+        _convert(child)

@@ -2,8 +2,41 @@
 
 import os
 
+from pathlib import Path
+
 import cv2
 import numpy as np
+
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+
+
+def find_images(paths):
+    """Image files for the paths given: files as they are, folders searched with all below them.
+
+    Args:
+        paths (list): files and folders.
+
+    Returns:
+        list: pairs of a file (Path) and its name relative to the folder given (Path), sorted in each folder.
+
+    Raises:
+        ValueError: a path does not exist, or a folder holds no image.
+    """
+    files = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            inside = sorted(
+                file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file()
+            )
+            if not inside:
+                raise ValueError(f"{path}: holds no images ({', '.join(SUFFIXES)}); choose another folder")
+            files.extend((file, file.relative_to(path)) for file in inside)
+        elif path.exists():
+            files.append((path, Path(path.name)))
+        else:
+            raise ValueError(f"{path}: no such file or folder; check the path")
+    return files
 
 
 def read_image(path):

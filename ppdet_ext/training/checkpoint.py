@@ -95,8 +95,23 @@ def load_pretrained(model, path, strict=True, say=print):
             nothing fits. The model is unchanged then.
     """
     model_state = model.state_dict()
-    state = read_state_dict(path)
-    fitting, missing, unused, shapes = match_keys(model_state, state)
+    fitting = _fitting(model_state, path, strict, say)
+    for key, value in fitting.items():
+        # Not through set_state_dict, which warns of each parameter that a partial load leaves alone.
+        value = paddle.to_tensor(np.asarray(value))
+        dtype = model_state[key].dtype
+        model_state[key].set_value(value if value.dtype == dtype else value.astype(dtype))
+    return sorted(fitting)
+
+
+def check_fits(model, path):
+    """Raises ValueError unless :func:`load_pretrained` would load the checkpoint to the last parameter."""
+    _fitting(model.state_dict(), path, True, None)
+
+
+def _fitting(model_state, path, strict, say):
+    """The part of a checkpoint that fits, by the model's names, or the refusal."""
+    fitting, missing, unused, shapes = match_keys(model_state, read_state_dict(path))
     account = (
         _listed("of the model's parameters are not in it", missing)
         + _listed("of its entries are not in the model", unused)
@@ -108,15 +123,9 @@ def load_pretrained(model, path, strict=True, say=print):
     if account and strict:
         raise ValueError(
             f"{path}: {len(fitting)} of {len(model_state)} parameters fit.{account}\n"
-            "  Take a config that matches the checkpoint, or set 'pretrain_strict: false' to start from the "
-            "part that fits."
+            "  Take a config that matches the checkpoint; to start a training from the part that fits, set "
+            "'pretrain_strict: false'."
         )
     if account:
         say(f"{path}: loaded {len(fitting)} of {len(model_state)} parameters.{account}")
-    converted = {}
-    for key, value in fitting.items():
-        value = paddle.to_tensor(np.asarray(value))
-        dtype = model_state[key].dtype
-        converted[key] = value if value.dtype == dtype else value.astype(dtype)
-    model.set_state_dict(converted)
-    return sorted(converted)
+    return fitting

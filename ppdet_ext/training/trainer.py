@@ -1,11 +1,13 @@
 """PaddleDetection's trainer with the gaps closed."""
+import os
+
 import paddle.distributed as dist
 from ppdet.engine import Trainer as PaddleDetectionTrainer
 from ppdet.engine.callbacks import ComposeCallback, LogPrinter
 from ppdet.utils.logger import setup_logger
 
 from .callbacks import History, ProgressBar
-from .checkpoint import load_pretrained
+from .checkpoint import check_fits, load_pretrained
 from .learning_rate import linear_scaling_advice
 
 logger = setup_logger("ppdet.engine")
@@ -14,17 +16,23 @@ logger = setup_logger("ppdet.engine")
 class Trainer(PaddleDetectionTrainer):
     """Trains, evaluates and predicts as PaddleDetection's trainer does, and besides
 
-    - refuses a checkpoint that fits in part, unless the config says ``pretrain_strict: false``;
+    - refuses a checkpoint that fits in part, unless the config says ``pretrain_strict: false``, and a
+      resumed one in any case;
     - says so when the learning rate does not fit the total batch size;
     - writes ``history.jsonl``, and with ``progress_bar: true`` shows a bar instead of log lines.
 
     Args:
         cfg: from :func:`ppdet_ext.config.load_config`.
         mode (str): train, eval or test.
+
+    Raises:
+        ValueError: a training set with fewer images than a step takes, or with more classes than the model.
     """
 
     def __init__(self, cfg, mode="train"):
         super().__init__(cfg, mode)
+        if self.mode == "train":
+            self._check_training_set()
         if self.mode == "train" and dist.get_rank() == 0:
             advice = linear_scaling_advice(
                 self.cfg.LearningRate["base_lr"],
@@ -34,6 +42,21 @@ class Trainer(PaddleDetectionTrainer):
             )
             if advice:
                 logger.warning(advice)
+
+    def _check_training_set(self):
+        # PaddleDetection would write an untrained checkpoint, and take class 5 of 5 for a class of the next cell.
+        if len(self.loader) < 1:
+            raise ValueError(
+                f"{self.dataset.anno_path}: {len(self.dataset)} images make no step of "
+                f"{dist.get_world_size()} x {self.cfg.TrainReader['batch_size']} images; lower "
+                "TrainReader.batch_size"
+            )
+        classes = getattr(self.dataset, "catid2clsid", None) or getattr(self.dataset, "cname2cid", None) or {}
+        if len(classes) > self.cfg.num_classes:
+            raise ValueError(
+                f"{self.dataset.anno_path}: {len(classes)} classes, but num_classes is "
+                f"{self.cfg.num_classes}; set num_classes: {len(classes)}"
+            )
 
     def _init_callbacks(self):
         super()._init_callbacks()
@@ -52,3 +75,14 @@ class Trainer(PaddleDetectionTrainer):
         self.start_epoch = 0
         strict = self.mode != "train" or self.cfg.get("pretrain_strict", True)
         load_pretrained(self.model, weights, strict=strict, say=logger.warning)
+
+    def resume_weights(self, weights):
+        """Goes on with the run that wrote ``weights``: its parameters, optimiser and averaged weights."""
+        check_fits(self.model, weights)
+        root = weights[: -len(".pdparams")] if weights.endswith(".pdparams") else weights
+        if not os.path.exists(root + ".pdopt"):
+            logger.warning(f"{root}.pdopt is missing: the optimiser starts afresh, at the first epoch")
+        super().resume_weights(weights)
+        if self.start_epoch >= self.end_epoch:
+            logger.warning(f"{weights}: its run is complete ({self.start_epoch} of {self.end_epoch} epochs); to "
+                           f"train on, raise it, for example with -o epoch={2 * self.end_epoch}")

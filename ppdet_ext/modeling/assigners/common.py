@@ -67,7 +67,7 @@ def apply_as_dense(function, values, shape, flat=None):
     body = len(values) if flat is None else int(np.searchsorted(flat, tail_start))
     padded = -(-body // _LANES) * _LANES
     if len(values) == padded == body:
-        return function(paddle.to_tensor(values)).numpy() if body else values[:, ...]
+        return function(paddle.to_tensor(values)).numpy() if body else values
     size = padded if body == len(values) else padded + total - tail_start
     position = np.arange(len(values))
     if body < len(values):
@@ -125,12 +125,24 @@ def resolve_mask(claims, ious):
     return gt_index, count > 0
 
 
+def _place(shape, index, values):
+    """Zeros of `shape` with `values: [P]` at distinct flat positions `index: [P]`.
+
+    A scatter, since put_along_axis_ copies the whole tensor first on Paddle 2.6.
+    """
+    flat = paddle.zeros([int(np.prod(shape))])
+    return flat.scatter_(index, values).reshape(shape)
+
+
 def dense_mask(gt_index, positive, num_gts):
     """`[B, num_gts, L]` float32: 1 where the gt of a positive anchor is."""
     batch, num_anchors = gt_index.shape
-    mask = paddle.zeros([batch, num_gts, num_anchors])
-    return mask.put_along_axis_(gt_index.unsqueeze(1),
-                                positive.astype("float32").unsqueeze(1), axis=1)
+    image = paddle.arange(batch, dtype="int64").unsqueeze(-1)
+    anchor = paddle.arange(num_anchors, dtype="int64")
+    index = (image * num_gts + gt_index) * num_anchors + anchor
+    # Anchors without a gt write 0, so that none need be selected.
+    return _place([batch, num_gts, num_anchors], index.flatten(),
+                  positive.astype("float32").flatten())
 
 
 def build_targets(gt_index, positive, soft, gt_labels, gt_bboxes, bg_index, num_classes,
@@ -161,8 +173,8 @@ def build_targets(gt_index, positive, soft, gt_labels, gt_bboxes, bg_index, num_
     column = labels.astype("int64")
     soft = soft * (column != bg_index).astype("float32")
     column = (column - (column > bg_index).astype("int64")).clip(0, num_classes - 1)
-    scores = paddle.zeros([batch, num_anchors, num_classes])
-    scores.put_along_axis_(column.unsqueeze(-1), soft.unsqueeze(-1), axis=2)
+    index = paddle.arange(batch * num_anchors, dtype="int64") * num_classes + column.flatten()
+    scores = _place([batch, num_anchors, num_classes], index, soft.flatten())
     return labels, boxes, scores, mask
 
 

@@ -163,21 +163,27 @@ class TALLabelAssigner(nn.Layer):
 
     def _per_image(self, pred_scores, pred_bboxes, anchor_points, radius, gt_labels, gt_bboxes,
                    pad_gt_mask):
-        scores, boxes, gts = pred_scores.numpy(), pred_bboxes.numpy(), gt_bboxes.numpy()
+        boxes, gts = pred_bboxes.numpy(), gt_bboxes.numpy()
         labels, real = gt_labels.numpy()[..., 0], pad_gt_mask.numpy()[..., 0] > 0
         x, y = anchor_points.numpy().T.copy()
         radius = None if radius is None else radius.numpy()
-        shape = (*real.shape, scores.shape[1])
+        shape = (*real.shape, boxes.shape[1])
+        # The largest input stays where it is; it is read at the candidates only.
+        num_classes, pred_scores = pred_scores.shape[-1], pred_scores.reshape([-1])
 
         def align(image, gt, anchor):
             """Alignment and IoU of gts with anchors of their image, all `[P]`, in order."""
             flat = (image * shape[1] + gt) * shape[2] + anchor
             ious = iou(planes(gts[image, gt]), planes(boxes[image, anchor]), _IOU_EPS)
-            powers = [values if exponent == 1 else apply_as_dense(
-                lambda tensor, e=exponent: tensor.pow(e), values, shape, flat)
-                for values, exponent in ((scores[image, anchor, labels[image, gt]], self.alpha),
-                                         (ious, self.beta))]
-            return powers[0] * powers[1], ious
+            if not len(flat):
+                return ious, ious
+            index = (image * shape[2] + anchor) * num_classes + labels[image, gt]
+            scores = paddle.gather(pred_scores, paddle.to_tensor(index)).numpy()
+            scores, powers = (
+                values if exponent == 1 else apply_as_dense(
+                    lambda tensor, e=exponent: tensor.pow(e), values, shape, flat)
+                for values, exponent in ((scores, self.alpha), (ious, self.beta)))
+            return scores * powers, ious
 
         images, rows = np.nonzero(real)
         claims = [(np.zeros(0, "int64"),) * 3]

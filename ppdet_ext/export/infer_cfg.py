@@ -1,0 +1,46 @@
+"""``infer_cfg.yml``: what a program that runs the model must know."""
+import os
+
+import yaml
+
+# MultiClassNMS attributes that the runtime's NMS takes, too.
+NMS_SETTINGS = ("score_threshold", "nms_top_k", "keep_top_k", "nms_threshold", "nms_eta", "normalized",
+                "background_label")
+
+
+def write_infer_cfg(cfg, model, folder, image_shape, nms):
+    """Writes ``infer_cfg.yml`` as PaddleDetection does, with the NMS settings and the kind of outputs added.
+
+    Args:
+        cfg: the config; its TestReader gives the preprocessing and its TestDataset the class names.
+        model: the detector; its head gives the NMS settings.
+        folder (str): exists.
+        image_shape (list): [B, 3, H, W].
+        nms (bool): NMS is part of the graph.
+
+    Raises:
+        ValueError: PaddleDetection knows no exporter for the architecture, or the number of class names
+            differs from ``num_classes``.
+    """
+    from ppdet.engine import export_utils
+
+    if not any(name in cfg.architecture for name in export_utils.TRT_MIN_SUBGRAPH):
+        raise ValueError(f"PaddleDetection's exporter does not know the architecture '{cfg.architecture}'; its "
+                         f"name must hold one of {', '.join(export_utils.TRT_MIN_SUBGRAPH)}")
+    path = os.path.join(folder, "infer_cfg.yml")
+    shape = [-1 if side is None else side for side in image_shape]
+    export_utils._dump_infer_config(cfg, path, shape, model)
+    with open(path, encoding="utf-8") as file:
+        content = yaml.safe_load(file)
+    if len(content["label_list"]) != cfg.num_classes:
+        dataset = cfg.TestDataset
+        source = dataset.get_anno() if hasattr(dataset, "get_anno") else None
+        raise ValueError(
+            f"num_classes is {cfg.num_classes} but {len(content['label_list'])} class names were found "
+            f"({source or 'no annotation file: COCO names'}); correct num_classes or TestDataset.anno_path"
+        )
+    settings = {k: getattr(model.yolo_head.nms, k) for k in NMS_SETTINGS if hasattr(model.yolo_head.nms, k)}
+    content["NMS"] = {"name": "MultiClassNMS", **{k: v for k, v in settings.items() if v is not None}}
+    content["outputs"] = "nms" if nms else "raw"
+    with open(path, "w", encoding="utf-8") as file:
+        yaml.safe_dump(content, file, sort_keys=False, allow_unicode=True)

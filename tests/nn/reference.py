@@ -1,0 +1,83 @@
+"""Random weights, and layers computed once more in float64 NumPy, by loops and definitions."""
+import ppdet_ext  # noqa: F401  (before Paddle: it protects against a fault of its zlib)
+
+# isort: split
+import numpy as np
+import paddle
+
+
+def randomise(layer, seed=0):
+    """Gives every parameter and every BatchNorm statistic a random value; returns the layer, in evaluation.
+
+    Scales of either sign, variances over two decades: a fused kernel that forgets one of them is far off.
+    Convolutions are scaled to their fan-in, so that a deep network's outputs stay of order one.
+    """
+    rng = np.random.default_rng(seed)
+    norms = {id(norm.weight) for norm in layer.sublayers(True) if isinstance(norm, paddle.nn.BatchNorm2D)}
+    for name, parameter in layer.named_parameters():
+        leaf, shape = name.split(".")[-1], parameter.shape
+        if leaf == "_variance":
+            value = np.exp(rng.uniform(np.log(0.2), np.log(5.0), shape))
+        elif leaf == "alpha":
+            value = rng.uniform(-1.5, 1.5, shape)
+        elif id(parameter) in norms:
+            value = rng.uniform(0.5, 1.5, shape) * rng.choice([1, 1, 1, -1], shape)
+        elif "proj_conv" in name:
+            continue
+        elif len(shape) == 4:
+            value = rng.standard_normal(shape) * np.sqrt(2 / np.prod(shape[1:]))
+        else:
+            value = rng.standard_normal(shape) * 0.3
+        parameter.set_value(value.astype(parameter.numpy().dtype))
+    layer.eval()
+    return layer
+
+
+def random_input(*shape, dtype="float32", seed=1):
+    return paddle.to_tensor(np.random.default_rng(seed).standard_normal(shape).astype(dtype))
+
+
+def relative_error(value, expected):
+    """The largest difference over the largest expected magnitude, both float64."""
+    value, expected = (np.asarray(x, "float64") for x in (value, expected))
+    assert value.shape == expected.shape
+    return np.abs(value - expected).max() / np.abs(expected).max()
+
+
+def array(tensor):
+    return np.asarray(tensor.numpy(), "float64")
+
+
+PAD_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+
+
+def convolution(x, kernel, bias=None, stride=1, groups=1, dilation=1, padding_mode="zeros"):
+    """A convolution of same-size padding, tap by tap: [B, Cin, H, W] to [B, Cout, H / stride, W / stride]."""
+    size = kernel.shape[-1]
+    margin = dilation * (size // 2)
+    padded = np.pad(x, [(0, 0), (0, 0), (margin, margin), (margin, margin)], PAD_MODES[padding_mode])
+    height, width = ((side - 1) // stride + 1 for side in x.shape[2:])
+    inputs, outputs = x.shape[1] // groups, len(kernel) // groups
+    y = np.zeros((len(x), len(kernel), height, width))
+    for group in range(groups):
+        part = padded[:, group * inputs : (group + 1) * inputs]
+        for out in range(group * outputs, (group + 1) * outputs):
+            for row in range(size):
+                for column in range(size):
+                    rows = slice(row * dilation, row * dilation + stride * height, stride)
+                    columns = slice(column * dilation, column * dilation + stride * width, stride)
+                    window = part[:, :, rows, columns]
+                    y[:, out] += (window * kernel[out, :, row, column][:, None, None]).sum(1)
+    return y if bias is None else y + bias[:, None, None]
+
+
+def batch_norm(x, bn):
+    """What a BatchNorm2D layer does in evaluation; its epsilon is a float32 in Paddle's kernels."""
+    mean, variance, scale, shift = (
+        array(t)[:, None, None] for t in (bn._mean, bn._variance, bn.weight, bn.bias)
+    )
+    return (x - mean) / np.sqrt(variance + np.float64(np.float32(bn._epsilon))) * scale + shift
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))

@@ -1,0 +1,360 @@
+import ppdet_ext  # noqa: F401  (before Paddle: it protects against a fault of its zlib)
+
+# isort: split
+import numpy as np
+import paddle
+import pytest
+from paddle import nn
+
+from ppdet_ext.nn import (
+    ACTIVATIONS,
+    SPP,
+    ConvNormAct,
+    CSPRepStage,
+    CSPStage,
+    DropBlock,
+    EffectiveSE,
+    RepResidualBlock,
+    RepVGGBlock,
+    SeparableConvNormAct,
+    build_activation,
+    reparameterize,
+)
+from ppdet_ext.nn.resize import spatial_size, upsample_like
+
+from .reference import array, batch_norm, convolution, random_input, randomise, relative_error, sigmoid
+
+
+def count(layer):
+    return sum(int(np.prod(p.shape)) for p in layer.parameters() if not p.stop_gradient)
+
+
+def silu(x):
+    return x * sigmoid(x)
+
+
+def conv_norm(layer, x, **geometry):
+    return batch_norm(convolution(x, array(layer.conv.weight), **geometry), layer.bn)
+
+
+# --- convolution, BatchNorm, activation ---------------------------------------------------------------------
+
+GEOMETRIES = {
+    "1x1": {"kernel_size": 1},
+    "3x3, stride": {"kernel_size": 3, "stride": 2},
+    "5x5, groups": {"kernel_size": 5, "groups": 2},
+    "depthwise": {"kernel_size": 3, "groups": 8},
+    "dilation": {"kernel_size": 3, "dilation": 3},
+    "reflect": {"kernel_size": 3, "padding_mode": "reflect"},
+    "another epsilon": {"kernel_size": 3, "bn_epsilon": 1e-2},
+}
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_conv_norm_act_equals_numpy_before_and_after_folding(geometry):
+    options = GEOMETRIES[geometry]
+    layer = randomise(ConvNormAct(8, 8, act="swish", **options))
+    x = random_input(2, 8, 9, 11)
+    expected = silu(conv_norm(layer, array(x), **{k: v for k, v in options.items()
+                                                  if k not in ("kernel_size", "bn_epsilon")}))
+    assert relative_error(layer(x).numpy(), expected) <= 1e-5
+    assert sorted(layer.state_dict()) == [
+        "bn._mean", "bn._variance", "bn.bias", "bn.weight", "conv.weight",
+    ]
+    layer.convert_to_deploy()
+    assert sorted(layer.state_dict()) == ["conv.bias", "conv.weight"]
+    folded = layer(x).numpy()
+    assert relative_error(folded, expected) <= 1e-5
+    layer.convert_to_deploy()
+    np.testing.assert_array_equal(layer(x).numpy(), folded)
+
+
+def test_norm_is_exempt_from_weight_decay_and_the_kernel_is_not():
+    layer = ConvNormAct(4, 4)
+    for parameter in (layer.bn.weight, layer.bn.bias):
+        # Paddle 2 and 3 keep the coefficient under different names.
+        regulariser = vars(parameter.regularizer)
+        assert [value for key, value in regulariser.items() if "coeff" in key] == [0.0]
+    assert layer.conv.weight.regularizer is None
+
+
+def test_momentum_is_the_share_of_the_old_statistics_that_stays():
+    layer = ConvNormAct(3, 3, 1, bn_momentum=0.8)
+    layer.train()
+    x = random_input(4, 3, 5, 5) + 2.0
+    layer(x)
+    y = convolution(array(x), array(layer.conv.weight))
+    np.testing.assert_allclose(layer.bn._mean.numpy(), 0.2 * y.mean((0, 2, 3)), rtol=1e-4, atol=1e-6)
+
+
+def test_separable_equals_numpy():
+    layer = randomise(SeparableConvNormAct(6, 10, 5, 2, act="relu"))
+    x = random_input(2, 6, 9, 11)
+    middle = conv_norm(layer.depthwise, array(x), groups=6, stride=2)
+    assert (middle < 0).any()  # no activation between the two
+    expected = np.maximum(conv_norm(layer.pointwise, middle), 0)
+    assert relative_error(layer(x).numpy(), expected) <= 1e-5
+    assert count(layer) == 6 * 25 + 2 * 6 + 6 * 10 + 2 * 10
+    reparameterize(layer)
+    assert relative_error(layer(x).numpy(), expected) <= 1e-5
+    assert count(layer) == 6 * 25 + 6 + 6 * 10 + 10
+
+
+# --- attention, pooling, resizing ---------------------------------------------------------------------------
+
+GATES = {"hardsigmoid": lambda x: np.clip(x / 6 + 0.5, 0, 1), "sigmoid": sigmoid}
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_effective_se_equals_numpy(gate):
+    layer = randomise(EffectiveSE(7, gate))
+    x = random_input(2, 7, 5, 6) * 3 + 1
+    mean = array(x).mean((2, 3))
+    attention = GATES[gate](mean @ array(layer.fc.weight)[:, :, 0, 0].T + array(layer.fc.bias))
+    assert attention.std() > 0.05
+    assert relative_error(layer(x).numpy(), array(x) * attention[:, :, None, None]) <= 1e-5
+
+
+def test_the_default_gate_is_the_hard_one():
+    x = random_input(2, 7, 5, 6)
+    hard, plain = randomise(EffectiveSE(7, "hardsigmoid")), randomise(EffectiveSE(7))
+    np.testing.assert_array_equal(plain(x).numpy(), hard(x).numpy())
+
+
+def max_pool(x, size):
+    height, width = x.shape[2:]
+    y = np.empty_like(x)
+    for row in range(height):
+        for column in range(width):
+            rows, columns = (slice(max(i - size // 2, 0), i + size // 2 + 1) for i in (row, column))
+            y[:, :, row, column] = x[:, :, rows, columns].max((2, 3))
+    return y
+
+
+def test_spp_equals_numpy():
+    layer = randomise(SPP(16, 6, 1, (3, 5, 9), act="relu"))
+    x = random_input(2, 4, 7, 10) - 3  # negative: a pool that pads with zeros would show
+    pooled = np.concatenate([array(x)] + [max_pool(array(x), k) for k in (3, 5, 9)], axis=1)
+    expected = np.maximum(conv_norm(layer.conv, pooled), 0)
+    assert relative_error(layer(x).numpy(), expected) <= 1e-5
+
+
+@pytest.mark.parametrize(
+    "small, large", [((4, 5), (8, 10)), ((4, 5), (7, 9)), ((3, 3), (5, 6)), ((2, 7), (3, 13))]
+)
+def test_upsample_like_is_nearest_also_at_odd_sizes(small, large):
+    x = random_input(2, 3, *small)
+    y = upsample_like(x, random_input(1, 8, *large)).numpy()
+    rows, columns = ([i * s // big for i in range(big)] for s, big in zip(small, large))
+    np.testing.assert_array_equal(y, x.numpy()[:, :, rows][:, :, :, columns])
+
+
+def test_spatial_size_is_plain_ints_where_the_shape_is_known():
+    assert spatial_size(random_input(1, 2, 3, 5)) == [3, 5]
+
+
+# --- DropBlock ----------------------------------------------------------------------------------------------
+
+
+def test_drop_block_is_the_identity_in_evaluation_and_where_it_keeps_all():
+    x = random_input(2, 3, 9, 9)
+    layer = DropBlock(3, 0.5)
+    layer.train()
+    assert (layer(x).numpy() != x.numpy()).any()
+    layer.eval()
+    np.testing.assert_array_equal(layer(x).numpy(), x.numpy())
+    layer = DropBlock(3, 1.0)
+    layer.train()
+    np.testing.assert_array_equal(layer(x).numpy(), x.numpy())
+
+
+def test_drop_block_keeps_the_mean_and_about_the_asked_share():
+    paddle.seed(7)
+    layer = DropBlock(3, 0.9)
+    layer.train()
+    y = layer(paddle.ones([16, 32, 20, 20])).numpy()
+    assert abs(y.mean() - 1) < 1e-4
+    # Blocks overlap, so a little more than the asked share stays.
+    assert 0.88 < (y > 0).mean() < 0.93
+    assert len(np.unique(y)) == 2
+
+
+@pytest.mark.parametrize("size", [3, 5])
+def test_drop_block_drops_whole_blocks(size):
+    """Every zero lies in a square of zeros, cut off by the border at most."""
+    paddle.seed(11)
+    layer = DropBlock(size, 0.9)
+    layer.train()
+    dropped = layer(paddle.ones([4, 8, 24, 24])).numpy() == 0
+    assert 0 < dropped.mean() < 0.5
+    margin = size // 2
+    outside = np.pad(dropped, [(0, 0), (0, 0), (margin, margin), (margin, margin)], constant_values=True)
+    windows = np.lib.stride_tricks.sliding_window_view(outside, (size, size), axis=(2, 3))
+    centres = windows.all(axis=(-1, -2))
+    covered = np.zeros_like(outside)
+    for row in range(size):
+        for column in range(size):
+            covered[:, :, row : row + 24, column : column + 24] |= centres
+    np.testing.assert_array_equal(covered[:, :, margin:-margin, margin:-margin] & dropped, dropped)
+    assert not dropped.all(axis=(2, 3)).any()
+
+
+def test_drop_block_leaves_random_places():
+    paddle.seed(1)
+    layer = DropBlock(3, 0.8)
+    layer.train()
+    x = paddle.ones([1, 4, 16, 16])
+    first, second = layer(x).numpy() == 0, layer(x).numpy() == 0
+    assert (first != second).any() and (first[0, 0] != first[0, 1]).any()
+
+
+@pytest.mark.parametrize("keep", [0, -0.1, 1.1])
+def test_drop_block_refuses_a_share_that_is_none(keep):
+    with pytest.raises(ValueError, match="keep_prob"):
+        DropBlock(3, keep)
+
+
+# --- activations --------------------------------------------------------------------------------------------
+
+FORMULAS = {
+    "relu": lambda x: np.maximum(x, 0),
+    "relu6": lambda x: np.clip(x, 0, 6),
+    "leaky_relu": lambda x: np.where(x > 0, x, 0.1 * x),
+    "swish": silu,
+    "silu": silu,
+    "hardswish": lambda x: x * np.clip(x + 3, 0, 6) / 6,
+    "sigmoid": sigmoid,
+    "hardsigmoid": GATES["hardsigmoid"],
+    "identity": lambda x: x,
+}
+
+
+def test_every_activation_has_its_formula_here():
+    assert set(FORMULAS) == set(ACTIVATIONS)
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_activation_equals_numpy(name):
+    x = paddle.linspace(-9, 9, 181)
+    value, expected = build_activation(name)(x).numpy(), FORMULAS[name](array(x))
+    np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["swish", "silu"])
+def test_the_trt_spelling_of_swish_is_the_same_function(name):
+    x = paddle.linspace(-9, 9, 181)
+    spelt = build_activation(name, trt=True)
+    assert type(spelt) is not type(build_activation(name))
+    np.testing.assert_allclose(spelt(x).numpy(), build_activation(name)(x).numpy(), rtol=1e-6, atol=1e-7)
+    assert isinstance(build_activation("relu", trt=True), nn.ReLU)
+
+
+def test_activation_of_none_and_of_a_layer():
+    layer = nn.Tanh()
+    assert build_activation(layer) is layer
+    x = random_input(3)
+    np.testing.assert_array_equal(build_activation(None)(x).numpy(), x.numpy())
+
+
+@pytest.mark.parametrize("name, hint", [("swich", "did you mean 'swish'"), ("hard_sigmoid", "'hardsigmoid'"),
+                                        ("xyz", "choose one of relu, ")])
+def test_an_unknown_activation_names_the_nearest(name, hint):
+    with pytest.raises(ValueError, match=f"unknown activation '{name}'.*{hint}"):
+        build_activation(name)
+
+
+# --- CSP stages ---------------------------------------------------------------------------------------------
+
+
+def residual(block, x):
+    """A residual block spelt out, without its own forward."""
+    y = block.conv2(block.conv1(x))
+    y = y if block.attn is None else y * block.attn.gate(block.attn.fc(y.mean((2, 3), keepdim=True)))
+    return x + y if block.shortcut else y
+
+
+@pytest.mark.parametrize("shortcut", [True, False])
+@pytest.mark.parametrize("ese", [True, False])
+def test_residual_block(shortcut, ese):
+    block = randomise(RepResidualBlock(8, 8, shortcut=shortcut, ese=ese, alpha=True))
+    assert isinstance(block.conv2, RepVGGBlock) and block.conv2.alpha is not None
+    x = random_input(1, 8, 6, 6)
+    np.testing.assert_array_equal(block(x).numpy(), residual(block, x).numpy())
+
+
+def test_residual_block_refuses_a_shortcut_between_different_widths():
+    with pytest.raises(ValueError, match="equal channels, not 8 and 6"):
+        RepResidualBlock(8, 6)
+    assert RepResidualBlock(8, 6, shortcut=False)(random_input(1, 8, 4, 4)).shape == [1, 6, 4, 4]
+
+
+STAGES = {
+    "published": {},
+    "plus": {"alpha": True},
+    "ese in blocks": {"ese": "block"},
+    "no ese": {"ese": "none"},
+    "no rep": {"rep": False},
+    "depthwise": {"depthwise": True},
+    "stride 1": {"stride": 1},
+    "relu": {"act": "relu"},
+}
+
+
+@pytest.mark.parametrize("form", STAGES)
+def test_backbone_stage(form):
+    stage = randomise(CSPRepStage(8, 24, 2, **STAGES[form]))
+    x = random_input(2, 8, 12, 12)
+    entry = x if stage.conv_down is None else stage.conv_down(x)
+    second = stage.conv2(entry)
+    for block in stage.blocks:
+        second = residual(block, second)
+    y = paddle.concat([stage.conv1(entry), second], axis=1)
+    middle = 8 if form == "stride 1" else 16
+    width = 16
+    assert entry.shape[1] == middle and y.shape[1] == width
+    if stage.attn is not None:
+        y = y * paddle.nn.functional.hardsigmoid(stage.attn.fc(y.mean((2, 3), keepdim=True)))
+    expected = stage.conv3(y).numpy()
+    assert expected.shape == ((2, 24, 12, 12) if form == "stride 1" else (2, 24, 6, 6))
+    assert relative_error(stage(x).numpy(), expected) <= 1e-6
+    reparameterize(stage)
+    assert relative_error(stage(x).numpy(), expected) <= 1e-5
+
+
+def test_stage_options_cost_what_they_should():
+    def size(**options):
+        return count(CSPRepStage(8, 24, 2, **options))
+
+    published, half = size(), 8
+    branch = half * half + 2 * half  # of the 1x1
+    assert size(alpha=True) - published == 2
+    assert published - size(rep=False) == 2 * branch
+    assert published - size(ese="none") == 16 * 16 + 16
+    assert size(ese="block") - size(ese="none") == 2 * (half * half + half)
+    separable = half * 9 + 2 * half + branch
+    dense = half * half * 9 + 2 * half
+    assert size(depthwise=True) - size(rep=False) == 4 * (separable - dense)
+
+
+def test_stage_names_the_known_gates():
+    with pytest.raises(ValueError, match="ese is 'stage', 'block' or 'none', not 'stages'"):
+        CSPRepStage(8, 16, 1, ese="stages")
+
+
+@pytest.mark.parametrize("blocks, place", [(1, 1), (2, 1), (3, 2), (4, 2)])
+def test_neck_stage_puts_the_spp_after_the_middle_block(blocks, place):
+    stage = randomise(CSPStage(12, 16, blocks, spp=True))
+    names = [name for name, _ in stage.convs.named_children()]
+    assert names.index("spp") == place and len(names) == blocks + 1
+    x = random_input(2, 12, 6, 6)
+    second = stage.conv2(x)
+    for part in stage.convs:
+        second = part(second) if isinstance(part, SPP) else residual(part, second)
+    expected = stage.conv3(paddle.concat([stage.conv1(x), second], axis=1)).numpy()
+    assert relative_error(stage(x).numpy(), expected) <= 1e-6
+    reparameterize(stage)
+    assert relative_error(stage(x).numpy(), expected) <= 1e-5
+
+
+def test_neck_blocks_have_no_shortcut():
+    assert not any(block.shortcut for block in CSPStage(12, 16, 3).convs)

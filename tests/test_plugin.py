@@ -1,0 +1,96 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ppdet_ext
+from ppdet_ext import compat, plugin
+
+ROOT = Path(__file__).resolve().parents[1]
+# What DESIGN.md's contract names, of that which exists.
+NAMES = {
+    "backbones": ["CSPRepResNet"],
+    "necks": ["CSPRepPAN"],
+    "heads": ["ETHead"],
+    "assigners": ["ATSSLabelAssigner", "TALLabelAssigner"],
+    "detectors": ["YOLODetector"],
+}
+
+
+def python(code, timeout=120):
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=timeout, cwd=ROOT
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    return run.stdout.split("\n")
+
+
+def test_setup_registers_exactly_the_contracts_names():
+    expected = sorted(name for names in NAMES.values() for name in names)
+    lines = python(
+        "import sys, ppdet_ext\n"
+        "print(sorted(m for m in sys.modules if m.split('.')[0] in ('paddle', 'ppdet', 'cv2', 'numpy')))\n"
+        "from ppdet.core.workspace import get_registered_modules\n"
+        "import ppdet.engine\n"
+        "before = dict(get_registered_modules())\n"
+        "print(ppdet_ext.setup())\n"
+        "after = dict(get_registered_modules())\n"
+        "print(*sorted(set(after) - set(before)))\n"
+        "print(ppdet_ext.setup(), get_registered_modules() == after)\n"
+        "print(all(after[name] is before[name] for name in before))\n"
+    )
+    assert lines[0] == "[]"  # `import ppdet_ext` alone is light
+    lines = [line for line in lines if line.strip()]
+    assert lines[-4] == ppdet_ext.__version__
+    assert lines[-3].split() == expected
+    assert lines[-2] == f"{ppdet_ext.__version__} True"
+    assert lines[-1] == "True"  # ppdet's own modules stay what they were
+
+
+@pytest.mark.parametrize("room, names", NAMES.items())
+def test_modules_are_found_where_ppdet_looks_for_them(room, names):
+    """`create` takes the class from its module by name, and a schema from the signature of `__init__`."""
+    import importlib
+
+    ppdet_ext.setup()
+    from ppdet.core.workspace import get_registered_modules
+
+    package = importlib.import_module(f"ppdet_ext.modeling.{room}")
+    for name in names:
+        schema = get_registered_modules()[name]
+        assert getattr(schema.pymodule, name) is getattr(package, name)
+        assert schema.strict, f"{name} swallows a typo"
+        assert all(value.has_default() for value in schema.schema.values()), name
+        assert set(schema.inject) | set(schema.shared) <= set(schema.schema), name
+
+
+def test_ppdets_own_loader_runs_the_hook():
+    """As PaddleDetection's tools do: no import of ours before the config is read."""
+    lines = python(
+        "import zlib, ppdet.engine\n"
+        "from ppdet.core.workspace import create, load_config\n"
+        "cfg = load_config('configs/ppyoloe/ppyoloe_s_coco.yml')\n"
+        "cfg = load_config('configs/ppyoloe/ppyoloe_s_coco.yml')\n"  # a second time in one process
+        "cfg['norm_type'] = 'bn'\n"
+        "model = create(cfg.architecture)\n"
+        "print(cfg.ppdet_ext, cfg.architecture, type(model.yolo_head).__module__)\n"
+        "print(sum(p.numel() for n, p in model.named_parameters() if '_mean' not in n).item())\n"
+    )
+    assert lines[-3] == f"{ppdet_ext.__version__} YOLODetector ppdet_ext.modeling.heads.et_head"
+    assert int(lines[-2]) > 7_000_000
+
+
+def test_setup_says_what_is_missing(monkeypatch):
+    def refuse(*_):
+        raise ValueError("paddle is not installed; run: pip install paddlepaddle")
+
+    monkeypatch.setattr(compat, "check_versions", refuse)
+    with pytest.raises(ValueError, match="paddle is not installed"):
+        plugin.setup()
+
+
+def test_the_hook_stands_once_in_the_configs():
+    """Every config takes it from plugin.yml, the one file to mend."""
+    files = [path for path in (ROOT / "configs").rglob("*.yml") if "!!python" in path.read_text()]
+    assert files == [ROOT / "configs" / "_base_" / "plugin.yml"]
