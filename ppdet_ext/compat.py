@@ -142,3 +142,29 @@ def mend_data_loader() -> None:
 
     reader._failure = None
     reader._thread_loop, reader.__next__ = read_or_tell, take_or_raise
+
+
+def mend_pillow() -> None:
+    """Gives Pillow's drawing `textsize` back, which Pillow 10 dropped and ppdet 2.6 draws labels with."""
+    from PIL.ImageDraw import ImageDraw
+
+    def textsize(self, text, *args, **kwargs):
+        left, top, right, bottom = self.textbbox((0, 0), text, *args, **kwargs)
+        return int(right), int(bottom)  # from the origin, as it was: `left` and `top` are the font's bearing
+
+    if not hasattr(ImageDraw, "textsize"):
+        ImageDraw.textsize = textsize
+
+
+def paddle2onnx_options() -> dict:
+    """Arguments that keep Paddle2ONNX from changing the environment.
+
+    From 2.0 on it runs Polygraphy by default, which installs packages of its own choice, NumPy 2 among them.
+    """
+    version = version_numbers(package_version("paddle2onnx") or "")
+    return {"optimize_tool": "None"} if version >= (2,) else {}
+
+
+def onednn_runs_inference() -> bool:
+    """Whether Paddle Inference can run our graphs through oneDNN: Paddle 3 refuses an attribute of resizing there."""
+    return (paddle_version() or (0,)) < (3,)

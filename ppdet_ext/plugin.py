@@ -17,6 +17,7 @@ def setup():
     compat.check_versions()
     compat.prepare_paddle()
     compat.mend_data_loader()
+    compat.mend_pillow()
     # Importing registers; a module is imported once, so nothing is ever registered twice.
     from .data import datasets  # noqa: F401
     from .modeling import assigners, backbones, detectors, heads, necks  # noqa: F401

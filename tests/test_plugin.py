@@ -94,3 +94,36 @@ def test_the_hook_stands_once_in_the_configs():
     """Every config takes it from plugin.yml, the one file to mend."""
     files = [path for path in (ROOT / "configs").rglob("*.yml") if "!!python" in path.read_text()]
     assert files == [ROOT / "configs" / "_base_" / "plugin.yml"]
+
+
+def test_a_dataset_that_fails_is_heard_without_workers():
+    """Paddle 2.6's reader without workers waits forever for one."""
+    lines = python(
+        "import ppdet_ext\n"
+        "ppdet_ext.setup()\n"
+        "import numpy as np, paddle\n"
+        "class Numbers(paddle.io.Dataset):\n"
+        "    def __init__(self, bad): self.bad = bad\n"
+        "    def __len__(self): return 10\n"
+        "    def __getitem__(self, i):\n"
+        "        if i == self.bad: raise KeyError('picture 7')\n"
+        "        return np.full([2], i, 'float32')\n"
+        "for bad in (0, 7, 9, None):\n"
+        "    try:\n"
+        "        print(sum(b.shape[0] for b in paddle.io.DataLoader(Numbers(bad), batch_size=3)))\n"
+        "    except KeyError as error:\n"
+        "        print(error)\n",
+        timeout=60,
+    )
+    assert lines[-5:-1] == ["'picture 7'"] * 3 + ["10"]
+
+
+def test_labels_can_be_drawn():
+    """ppdet 2.6 measures them with a method that Pillow 10 dropped."""
+    from PIL import Image, ImageDraw
+
+    compat.mend_pillow()
+    draw = ImageDraw.Draw(Image.new("RGB", (100, 50)))
+    width, height = draw.textsize("person 0.97")
+    assert 30 < width < 90 and 5 < height < 30
+    assert draw.textsize("person 0.97 and more")[0] > width

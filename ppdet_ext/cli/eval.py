@@ -56,7 +56,7 @@ def run(args):
 
 def _evaluate_json(cfg, args):
     from ppdet.core.workspace import create
-    from ppdet.metrics import json_eval_results
+    from ppdet.metrics.coco_utils import json_eval_results
 
     if cfg.metric != "COCO":
         raise ValueError(f"--json_eval works with metric: COCO, not {cfg.metric}")

@@ -4,6 +4,8 @@ It runs a checkpoint with Paddle; 'ppdet-ext predict' runs an exported model wit
 """
 import os
 
+import cv2
+
 from ppdet_ext.runtime.image import find_images
 
 from .common import add_config_arguments, boolean, prepare_config
@@ -39,6 +41,9 @@ def run(args):
     from ppdet_ext.training.trainer import Trainer
 
     images = _images(args)
+    for image in images:
+        if not cv2.haveImageReader(image):
+            raise ValueError(f"{image}: not a picture that OpenCV can read; remove it or give another")
     trainer = Trainer(cfg, mode="test")
     trainer.load_weights(cfg.weights)
     options = {

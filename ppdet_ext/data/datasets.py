@@ -3,6 +3,7 @@ import json
 import os
 
 from ppdet.core.workspace import register, serializable
+from ppdet.data import source
 from ppdet.data.source.coco import COCODataSet
 from ppdet.utils.logger import setup_logger
 
@@ -78,3 +79,7 @@ class VOCFolderDataSet(COCODataSet):
     def get_anno(self):
         """str: path of the COCO file."""
         return self.anno_path
+
+
+# 'TrainDataset: {name: ...}' is looked up here, and not in the workspace.
+source.VOCFolderDataSet = VOCFolderDataSet

@@ -1,6 +1,8 @@
 """The ONNX target, through Paddle2ONNX."""
 import os
 
+from ppdet_ext.compat import paddle2onnx_options
+
 # The lowest opset in which every op of the anchor-free family has its plain form (Resize by size, Softmax
 # over one axis), and one that TensorRT 8 and OpenVINO 2022 already read.
 DEFAULT_OPSET = 13
@@ -38,6 +40,7 @@ def save_onnx(model_file, folder, opset=DEFAULT_OPSET):
             auto_upgrade_opset=False,
             verbose=False,
             enable_onnx_checker=True,
+            **paddle2onnx_options(),
         )
         model = onnx.load(temporary)
         _rename_outputs(model)

@@ -76,7 +76,7 @@ def test_boxes_are_tight_and_bounded_in_overlap():
                 shared = np.maximum(sides, 0).prod()
                 assert shared / (areas[i] + areas[j] - shared) < MAX_COVER
     assert min(counts) == 0 and max(counts) == 6
-    assert np.min(heights) >= 14 and np.max(heights) <= 85 and np.max(heights) - np.min(heights) > 35
+    assert np.min(heights) >= 18 and np.max(heights) <= 96 and np.max(heights) - np.min(heights) > 35
 
 
 def test_boxes_lie_around_the_ink(monkeypatch):

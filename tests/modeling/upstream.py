@@ -1,4 +1,4 @@
-"""PP-YOLOE twice: from PaddleDetection's installed classes, and from our configs; weights and batches for both."""
+"""PP-YOLOE twice, from PaddleDetection's installed classes and from our configs; weights and batches."""
 from pathlib import Path
 
 import ppdet_ext  # noqa: F401  (before Paddle: it protects against a fault of its zlib)
@@ -69,12 +69,12 @@ def build_ours(size, plus=False, overrides=None):
     return create(config.architecture)
 
 
-def random_weights(model, seed=0):
+def random_weights(model, seed=0, batch=None):
     """Gives a model the random weights and BatchNorm statistics of a detector in mid-training.
 
-    Statistics are those of a batch, jittered: without them the scores of random weights in evaluation are all
-    0 or 1, and any two models agree. Alphas are positive: where one is not, PaddleDetection leaves it out
-    (`if self.alpha:` asks Paddle whether it is greater than 0).
+    Statistics are those of `batch` (by default `make_batch()`), jittered: with others the scores of a deep
+    network of random weights are all 0 or 1, and any two models agree. Alphas are positive: where one is not,
+    PaddleDetection leaves it out (`if self.alpha:` asks Paddle whether it is greater than 0).
     """
     randomise(model, seed)
     rng = np.random.default_rng(seed + 1)
@@ -94,20 +94,25 @@ def random_weights(model, seed=0):
         bins = -0.3 * np.arange(layer.bias.shape[0] // 4)
         put(layer.bias, np.tile(bins, 4) + rng.normal(0, 0.3, layer.bias.shape))
 
+    def calibrate(norm, inputs):
+        x = inputs[0].numpy()
+        mean, variance = x.mean((0, 2, 3)), x.var((0, 2, 3)) + 1e-3
+        put(norm._mean, mean + 0.3 * np.sqrt(variance) * rng.standard_normal(mean.shape))
+        put(norm._variance, variance * np.exp(rng.uniform(-0.7, 0.7, variance.shape)))
+
     norms = [layer for layer in model.sublayers() if isinstance(layer, paddle.nn.BatchNorm2D)]
-    momentum = norms[0]._momentum
-    for norm in norms:
-        norm._momentum = 0.0
-    model.train()
-    with paddle.no_grad():
-        model(make_batch(128, seed=seed, classes=model.yolo_head.num_classes))
-    for norm in norms:
-        norm._momentum = momentum
-        mean, variance = norm._mean.numpy(), norm._variance.numpy()
-        put(norm._mean, mean + 0.2 * np.sqrt(variance) * rng.standard_normal(mean.shape))
-        put(norm._variance, variance * np.exp(rng.uniform(-0.5, 0.5, variance.shape)))
-    model.eval()
+    hooks = [norm.register_forward_pre_hook(calibrate) for norm in norms]
+    raw_outputs(model, batch or make_batch())
+    for hook in hooks:
+        hook.remove()
     return model
+
+
+@paddle.no_grad()
+def raw_outputs(model, batch):
+    """What the head returns in evaluation: scores, distances, anchor points and strides."""
+    model.eval()
+    return model.yolo_head(model.neck(model.backbone(batch)))
 
 
 def copy_weights(source, target):
@@ -129,8 +134,11 @@ def make_batch(size=160, gts=(5, 3), classes=80, seed=0, epoch=0):
     half = np.exp(rng.uniform(np.log(size / 16), np.log(size / 4), (count, most, 2)))
     boxes = np.concatenate([center - half, center + half], -1).clip(0, size).astype("float32") * mask
     labels = (rng.integers(0, classes, (count, most, 1)) * mask).astype("int32")
+    # Patches of 16 pixels and noise: something for the coarse levels to tell apart.
+    patches = np.kron(rng.standard_normal((count, 3, size // 16, size // 16)), np.ones((16, 16)))
+    image = patches + 0.5 * rng.standard_normal((count, 3, size, size))
     return {
-        "image": paddle.to_tensor(rng.standard_normal((count, 3, size, size)).astype("float32")),
+        "image": paddle.to_tensor(image.astype("float32")),
         "im_shape": paddle.full([count, 2], float(size)),
         "scale_factor": paddle.to_tensor(np.float32([[1.0, 1.0], [0.5, 0.8]] * count)[:count]),
         "gt_class": paddle.to_tensor(labels),

@@ -38,10 +38,11 @@ def random_input(*shape, dtype="float32", seed=1):
 
 
 def relative_error(value, expected):
-    """The largest difference over the largest expected magnitude, both float64."""
+    """The largest difference over the largest expected magnitude; infinite where only 0 was expected."""
     value, expected = (np.asarray(x, "float64") for x in (value, expected))
     assert value.shape == expected.shape
-    return np.abs(value - expected).max() / np.abs(expected).max()
+    error, scale = np.abs(value - expected).max(), np.abs(expected).max()
+    return error / scale if scale else np.inf if error else 0.0
 
 
 def array(tensor):

@@ -8,6 +8,7 @@ from ..boxes import iou, is_inside, pairwise_iou, planes
 from .common import (
     CHUNK,
     apply_as_dense,
+    as_float32,
     build_targets,
     check_gts,
     check_mode,
@@ -92,7 +93,7 @@ class ATSSLabelAssigner(nn.Layer):
         gt_index, positive = assign(anchor_bboxes, list(num_anchors_list), gt_bboxes, pad_gt_mask)
         soft = positive.astype("float32")
         if pred_bboxes is not None:
-            soft = soft * self._overlap(gt_index, gt_bboxes, pred_bboxes.astype("float32"))
+            soft = soft * self._overlap(gt_index, gt_bboxes, as_float32(pred_bboxes))
         elif gt_scores is not None:
             soft = soft * paddle.take_along_axis(gt_scores.squeeze(-1), gt_index, axis=1)
         return build_targets(gt_index, positive, soft, gt_labels, gt_bboxes, bg_index,

@@ -35,6 +35,12 @@ def is_per_image(mode, tensor):
     return mode == "per_image" or (mode == "auto" and tensor.place.is_cpu_place())
 
 
+def as_float32(tensor):
+    """The tensor in single precision: predictions under AMP may come in half."""
+    # A cast to the same type is a copy on Paddle 2.6.
+    return tensor if tensor.dtype == paddle.float32 else tensor.astype("float32")
+
+
 def check_gts(gt_labels, gt_bboxes, pad_gt_mask):
     """Raises ValueError unless the gts are `[B, n, 1]`, `[B, n, 4]` and `[B, n, 1]`."""
     batch, count = gt_bboxes.shape[:2]

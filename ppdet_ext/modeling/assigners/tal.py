@@ -8,6 +8,7 @@ from ..boxes import iou, is_inside, is_near_center, pairwise_iou, planes
 from .common import (
     CHUNK,
     apply_as_dense,
+    as_float32,
     build_targets,
     check_gts,
     check_mode,
@@ -119,8 +120,7 @@ class TALLabelAssigner(nn.Layer):
             if stride_tensor is None:
                 stride_tensor = anchor_strides(anchor_points, num_anchors_list)
             radius = stride_tensor.flatten() * self.center_radius
-        # Under AMP the predictions may come in half precision.
-        pred_scores, pred_bboxes = (t.astype("float32") for t in (pred_scores, pred_bboxes))
+        pred_scores, pred_bboxes = as_float32(pred_scores), as_float32(pred_bboxes)
         assign = self._per_image if is_per_image(self.mode, gt_bboxes) else self._batch
         gt_index, positive, soft, mask = assign(pred_scores, pred_bboxes, anchor_points, radius,
                                                 gt_labels, gt_bboxes, pad_gt_mask)

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 from paddle import inference
 
+from ppdet_ext.compat import onednn_runs_inference
+
 from .pdiparams import check_weights
 
 # Newest format first, for a folder that holds both; and the byte such a file begins with. Paddle takes the
@@ -41,6 +43,8 @@ class Backend:
         config.disable_gpu()
         config.disable_glog_info()
         config.enable_memory_optim()
+        if not onednn_runs_inference():
+            config.disable_mkldnn()
         if threads is not None:
             config.set_cpu_math_library_num_threads(threads)
         try:
