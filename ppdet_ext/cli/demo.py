@@ -34,10 +34,11 @@ def run(args):
     trained = time.perf_counter()
     run_folder = os.path.join(cfg.save_dir, cfg.filename)
     folder = os.path.join(args.output, "exported")
-    exported = _export(cfg, os.path.join(run_folder, "best_model"), folder)
+    exported = _export(cfg, os.path.join(run_folder, "model_final"), folder)
     report = {"config": args.config, "dataset": data, **_evaluate(cfg, folder, args.output)}
     history = _records(os.path.join(run_folder, "history.jsonl"))
-    report["training_form"] = max((r for r in history if "ap" in r), key=lambda r: r["ap"])
+    # PaddleDetection evaluates nothing, and says no AP, where a model finds nothing.
+    report["training_form"] = next((r for r in reversed(history) if "ap" in r), {"ap": 0.0, "ap50": 0.0})
     report["export"] = exported
     report["seconds"] = {"training": round(trained - started, 1),
                          "total": round(time.perf_counter() - started, 1)}
@@ -71,7 +72,7 @@ def _train(args):
 
 
 def _export(cfg, weights, folder):
-    """Exports the best checkpoint to Paddle and ONNX, each compared with the model as trained."""
+    """Exports a checkpoint to Paddle and ONNX, each compared with the model as trained."""
     from ppdet_ext.export import export_model
     from ppdet_ext.training.trainer import Trainer
 

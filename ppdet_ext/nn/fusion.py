@@ -84,7 +84,7 @@ def conv_like(conv, kernel, bias):
     )
     dtype = conv.weight.dtype
     if fused.weight.dtype != dtype:
-        fused = fused.astype(dtype)
+        fused.to(dtype=dtype)  # not astype(), which does nothing in Paddle 3 (issue 76614)
     numpy_dtype = conv.weight.numpy().dtype
     fused.weight.set_value(paddle.to_tensor(kernel.astype(numpy_dtype)))
     fused.bias.set_value(paddle.to_tensor(bias.astype(numpy_dtype)))

@@ -21,6 +21,9 @@ from ..nn.reference import randomise
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 # Depth and width multipliers of PaddleDetection's configs.
+# PaddleDetection's assigners mix the labels' dtype with int64; on Paddle 3 that fails for its reader's int32.
+LABEL_DTYPE = "int32" if paddle.__version__.startswith("2.") else "int64"
+
 SIZES = {"s": (0.33, 0.50), "m": (0.67, 0.75), "l": (1.0, 1.0), "x": (1.33, 1.25)}
 
 
@@ -125,7 +128,7 @@ def copy_weights(source, target):
         state[key].set_value(value)
 
 
-def make_batch(size=160, gts=(5, 3), classes=80, seed=0, epoch=0):
+def make_batch(size=160, gts=(5, 3), classes=80, seed=0, epoch=0, label_dtype=LABEL_DTYPE):
     """A batch as PaddleDetection's reader makes it; images have `gts` boxes, padded to the most of them."""
     rng = np.random.default_rng(seed)
     count, most = len(gts), max(gts, default=0)
@@ -133,7 +136,7 @@ def make_batch(size=160, gts=(5, 3), classes=80, seed=0, epoch=0):
     center = rng.uniform(0.2, 0.8, (count, most, 2)) * size
     half = np.exp(rng.uniform(np.log(size / 16), np.log(size / 4), (count, most, 2)))
     boxes = np.concatenate([center - half, center + half], -1).clip(0, size).astype("float32") * mask
-    labels = (rng.integers(0, classes, (count, most, 1)) * mask).astype("int32")
+    labels = (rng.integers(0, classes, (count, most, 1)) * mask).astype(label_dtype)
     # Patches of 16 pixels and noise: something for the coarse levels to tell apart.
     patches = np.kron(rng.standard_normal((count, 3, size // 16, size // 16)), np.ones((16, 16)))
     image = patches + 0.5 * rng.standard_normal((count, 3, size, size))

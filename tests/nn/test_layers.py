@@ -66,7 +66,7 @@ def test_conv_norm_act_equals_numpy_before_and_after_folding(geometry):
     folded = layer(x).numpy()
     assert relative_error(folded, expected) <= 1e-5
     layer.convert_to_deploy()
-    np.testing.assert_array_equal(layer(x).numpy(), folded)
+    assert relative_error(layer(x).numpy(), folded) <= 1e-6
 
 
 def test_norm_is_exempt_from_weight_decay_and_the_kernel_is_not():
@@ -118,7 +118,7 @@ def test_effective_se_equals_numpy(gate):
 def test_the_default_gate_is_the_hard_one():
     x = random_input(2, 7, 5, 6)
     hard, plain = randomise(EffectiveSE(7, "hardsigmoid")), randomise(EffectiveSE(7))
-    np.testing.assert_array_equal(plain(x).numpy(), hard(x).numpy())
+    assert relative_error(plain(x).numpy(), hard(x).numpy()) <= 1e-6
 
 
 def max_pool(x, size):
@@ -279,7 +279,7 @@ def test_residual_block(shortcut, ese):
     block = randomise(RepResidualBlock(8, 8, shortcut=shortcut, ese=ese, alpha=True))
     assert isinstance(block.conv2, RepVGGBlock) and block.conv2.alpha is not None
     x = random_input(1, 8, 6, 6)
-    np.testing.assert_array_equal(block(x).numpy(), residual(block, x).numpy())
+    assert relative_error(block(x).numpy(), residual(block, x).numpy()) <= 1e-6
 
 
 def test_residual_block_refuses_a_shortcut_between_different_widths():
@@ -316,7 +316,7 @@ def test_backbone_stage(form):
         y = y * paddle.nn.functional.hardsigmoid(stage.attn.fc(y.mean((2, 3), keepdim=True)))
     expected = stage.conv3(y).numpy()
     assert expected.shape == ((2, 24, 12, 12) if form == "stride 1" else (2, 24, 6, 6))
-    assert relative_error(stage(x).numpy(), expected) <= 1e-6
+    assert relative_error(stage(x).numpy(), expected) <= 1e-5
     reparameterize(stage)
     assert relative_error(stage(x).numpy(), expected) <= 1e-5
 
@@ -351,7 +351,7 @@ def test_neck_stage_puts_the_spp_after_the_middle_block(blocks, place):
     for part in stage.convs:
         second = part(second) if isinstance(part, SPP) else residual(part, second)
     expected = stage.conv3(paddle.concat([stage.conv1(x), second], axis=1)).numpy()
-    assert relative_error(stage(x).numpy(), expected) <= 1e-6
+    assert relative_error(stage(x).numpy(), expected) <= 1e-5
     reparameterize(stage)
     assert relative_error(stage(x).numpy(), expected) <= 1e-5
 

@@ -44,12 +44,13 @@ sys.exit(cli.main(["train", *sys.argv[1:]]))
 
 
 def launch(script, *arguments, folder):
-    """Runs a script in two processes; returns the run and the log of each."""
+    """Runs a script in two processes; returns the log of each."""
     launcher = ["-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir", folder / "logs"]
     run = run_python([*launcher, script, *arguments], folder, timeout=TIMEOUT)
     logs = [(folder / "logs" / f"workerlog.{rank}").read_text() for rank in (0, 1)]
-    assert run.status == 0, (run.log[-2000:], *(log[-2000:] for log in logs))
-    return run, logs
+    # Not the launcher's own output: it prints the whole environment.
+    assert run.status == 0, "\n".join(log[-2000:] for log in logs)
+    return logs
 
 
 def history(folder):
@@ -58,7 +59,7 @@ def history(folder):
 
 def test_two_processes_train_and_evaluate(tmp_path):
     folder = make_workplace(tmp_path)
-    _, logs = launch(
+    logs = launch(
         ROOT / "tools" / "train.py",
         "-c",
         "tiny.yml",
