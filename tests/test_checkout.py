@@ -144,10 +144,12 @@ def test_the_export_answers_as_the_evaluation(checkout, boxes):
     config = inference.Config(str(graph), str(folder / "model.pdiparams"))
     config.disable_gpu()
     config.disable_glog_info()
+    if not compat.onednn_runs_inference():
+        config.disable_mkldnn()
     predictor = inference.create_predictor(config)
     for number in (1, VAL):
         image = cv2.imread(str(checkout.folder / "demo" / "images" / "val" / f"{number:06d}.jpg"))
-        pixels = image[None, :, :, ::-1].transpose(0, 3, 1, 2).astype("float32")
+        pixels = image[None, :, :, ::-1].transpose(0, 3, 1, 2).astype("float32") / 255
         given = {
             "image": np.ascontiguousarray(pixels),
             "im_shape": np.array([[SIZE, SIZE]], "float32"),

@@ -116,4 +116,5 @@ def _draw_curves(history, path):
     from ppdet_ext.visualize import plot_training
 
     steps = [{**r, "step": r["epoch"] * r["steps_per_epoch"] + r["step"]} for r in history if "loss" in r]
-    plot_training(steps, [r for r in history if "ap" in r], path, "Demo: PP-YOLOE nano on handwritten digits")
+    evaluations = [{**r, "epoch": r["epoch"] + 1} for r in history if "ap" in r]
+    plot_training(steps, evaluations, path, "Demo: PP-YOLOE nano on handwritten digits")

@@ -19,6 +19,8 @@ class Trainer(PaddleDetectionTrainer):
     - refuses a checkpoint that fits in part, unless the config says ``pretrain_strict: false``, and a
       resumed one in any case;
     - says so when the learning rate does not fit the total batch size;
+    - reads one batch before it starts, since Paddle's loader waits for ever where a transform of the reader
+      fails in the main process (``worker_num: 0``);
     - writes ``history.jsonl``, and with ``progress_bar: true`` shows a bar instead of log lines.
 
     Args:
@@ -57,6 +59,18 @@ class Trainer(PaddleDetectionTrainer):
                 f"{self.dataset.anno_path}: {len(classes)} classes, but num_classes is "
                 f"{self.cfg.num_classes}; set num_classes: {len(classes)}"
             )
+
+    def _probe_reader(self):
+        """Takes the first image through the transforms, and says which file failed and why."""
+        file = self.dataset.roidbs[0].get("im_file", "the first image")
+        try:
+            self.loader._batch_transforms([self.dataset[0]])
+        except Exception as error:
+            # Whatever a transform raises is about its settings or this image.
+            raise ValueError(
+                f"TrainReader cannot read {file}: {type(error).__name__}: {error}; correct the transforms "
+                "of TrainReader or the image"
+            ) from error
 
     def _init_callbacks(self):
         super()._init_callbacks()

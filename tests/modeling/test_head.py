@@ -3,6 +3,7 @@ import ppdet_ext  # noqa: F401  (before Paddle: it protects against a fault of i
 
 # isort: split
 import math
+from functools import partial
 
 import numpy as np
 import paddle
@@ -21,6 +22,8 @@ from ..nn.reference import sigmoid
 from .upstream import CONFIGS, make_batch, parameter_count
 
 CLASSES = 7
+# The labels' dtype is that of PaddleDetection's reader, on either Paddle.
+small_batch = partial(make_batch, 96, classes=CLASSES, label_dtype="int32")
 SMALL = {"num_classes": CLASSES, "width_mult": 0.25, "depth_mult": 0.33}
 
 
@@ -91,7 +94,7 @@ def test_option_trains_and_predicts(option, published):
     model = wake(build(**sections))
     assert np.sign(parameter_count(model) - published) == direction
     for epoch in (0, 200):
-        losses = train(model, make_batch(96, classes=CLASSES, epoch=epoch))
+        losses = train(model, small_batch(epoch=epoch))
         weights = {"class": 1.0, "iou": 2.5, "dfl": 0.5}
         total = sum(losses[f"loss_{name}"] * weights[key]
                     for key, name in (("class", "cls"), ("iou", "iou"), ("dfl", "dfl")))
@@ -105,7 +108,7 @@ def test_option_trains_and_predicts(option, published):
         assert np.abs(model.backbone.stem.conv1.conv.weight.grad.numpy()).max() > 0
     model.eval()
     with paddle.no_grad():
-        batch = make_batch(96, classes=CLASSES)
+        batch = small_batch()
         scores, distances, points, strides = model.yolo_head(model.features(batch))
         predicted = model(batch)
     length = 9 + 36 + 144
@@ -119,7 +122,7 @@ def test_option_trains_and_predicts(option, published):
 def test_the_assigner_decides_from_its_epoch_on():
     """With `assigner: ~` the static one goes on; otherwise the loss changes at the epoch."""
     def loss(model, epoch):
-        return train(model, make_batch(96, classes=CLASSES, epoch=epoch))["loss_iou"]
+        return train(model, small_batch(epoch=epoch))["loss_iou"]
 
     both, static = build(), build(**{HEAD: {"assigner": None}})
     assert loss(both, 99) == pytest.approx(loss(static, 99), rel=1e-5)
@@ -128,7 +131,7 @@ def test_the_assigner_decides_from_its_epoch_on():
 
 
 def test_loss_weights_and_their_defaults():
-    batch = make_batch(96, classes=CLASSES)
+    batch = small_batch()
     losses = train(build(**{HEAD: {"loss_weight": {"class": 0.0, "iou": 0.0, "dfl": 3.0}}}), batch)
     assert losses["loss"] == pytest.approx(3.0 * losses["loss_dfl"], rel=1e-5)
     weights = ETHead(assigner=None, loss_weight={"dfl": 2.0}).loss_weight
@@ -146,7 +149,7 @@ def test_trt_reaches_the_nms(trt):
 
 
 def without_boxes(epoch, padding):
-    batch = make_batch(96, gts=(padding, padding), classes=CLASSES, epoch=epoch)
+    batch = small_batch(gts=(padding, padding), epoch=epoch)
     batch["pad_gt_mask"] = batch["pad_gt_mask"] * 0
     return batch
 
@@ -184,7 +187,7 @@ def test_the_loss_of_a_batch_without_boxes_is_that_of_background(epoch):
 
 
 def test_an_image_without_boxes_beside_one_with():
-    losses = train(wake(build()), make_batch(96, gts=(4, 0), classes=CLASSES))
+    losses = train(wake(build()), small_batch(gts=(4, 0)))
     assert 0 < losses["loss"] < 1e4 and losses["loss_iou"] > 0
 
 
@@ -195,7 +198,7 @@ def test_padding_changes_nothing():
     results = []
     for extra in (0, 4):
         model.set_state_dict({key: paddle.to_tensor(value) for key, value in weights.items()})
-        batch = make_batch(96, gts=(3, 3), classes=CLASSES, epoch=200)
+        batch = small_batch(gts=(3, 3), epoch=200)
         if extra:
             boxes = paddle.to_tensor(np.tile(np.float32([0, 0, 1, 1]), (2, extra, 1)))
             batch["gt_bbox"] = paddle.concat([batch["gt_bbox"], boxes], axis=1)

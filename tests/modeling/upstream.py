@@ -20,10 +20,10 @@ from ..nn.reference import randomise
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
-# Depth and width multipliers of PaddleDetection's configs.
 # PaddleDetection's assigners mix the labels' dtype with int64; on Paddle 3 that fails for its reader's int32.
 LABEL_DTYPE = "int32" if paddle.__version__.startswith("2.") else "int64"
 
+# Depth and width multipliers of PaddleDetection's configs.
 SIZES = {"s": (0.33, 0.50), "m": (0.67, 0.75), "l": (1.0, 1.0), "x": (1.33, 1.25)}
 
 
