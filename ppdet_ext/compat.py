@@ -166,5 +166,5 @@ def paddle2onnx_options() -> dict:
 
 
 def onednn_runs_inference() -> bool:
-    """Whether Paddle Inference can run our graphs through oneDNN: Paddle 3 refuses an attribute of resizing there."""
+    """Whether Paddle Inference runs our graphs through oneDNN; Paddle 3 refuses an attribute of resizing."""
     return (paddle_version() or (0,)) < (3,)

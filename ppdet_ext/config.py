@@ -47,7 +47,8 @@ def _loader_class(path):
 
     def unknown(loader, suffix, node):
         known = [tag[1:] for tag in ConfigLoader.yaml_constructors if tag and tag.startswith("!")]
-        raise ValueError(f"{place(node)}: no class is registered for the tag !{suffix}{nearest(suffix, known)}")
+        close = nearest(suffix, known)
+        raise ValueError(f"{place(node)}: no class is registered for the tag !{suffix}{close}")
 
     for tag, constructor in yaml.Loader.yaml_constructors.items():
         if tag and tag.startswith("!"):
@@ -213,7 +214,9 @@ def _check_override_names(overrides, config):
     for key, value in overrides.items():
         if isinstance(value, dict) and hasattr(config.get(key), "__dict__"):
             tag = type(config[key]).__name__
-            raise ValueError(f"-o {key}: the config gives it whole, as !{tag}; write -o {key}='!{tag} {{...}}'")
+            raise ValueError(
+                f"-o {key}: the config gives it whole, as !{tag}; write -o {key}='!{tag} {{...}}'"
+            )
         close = [] if str(key) in known else difflib.get_close_matches(str(key), known, n=1, cutoff=TYPO)
         if close:
             raise ValueError(f"-o {key}: the config has no such key; did you mean '{close[0]}'?")

@@ -2,7 +2,7 @@
 
     PPDET_CHECKOUT=/path/to/PaddleDetection scripts/test.sh tests/test_checkout.py
 
-A checkout of the develop branch needs imgaug and its dependencies besides; a PYTHONPATH that holds them is kept.
+A checkout of the develop branch needs imgaug and its dependencies too; a PYTHONPATH that holds them is kept.
 """
 
 import json
@@ -158,7 +158,8 @@ def test_the_export_answers_as_the_evaluation(checkout, boxes):
         for name in predictor.get_input_names():
             predictor.get_input_handle(name).copy_from_cpu(given[name])
         predictor.run()
-        found, count = (predictor.get_output_handle(name).copy_to_cpu() for name in predictor.get_output_names())
+        outputs = predictor.get_output_names()
+        found, count = (predictor.get_output_handle(name).copy_to_cpu() for name in outputs)
         expected = boxes[number]
         assert found.shape == (int(count[0]), 6)
         # NMS is free in the order of equal scores and in what lies at its thresholds: the top ones decide.

@@ -37,7 +37,7 @@ TRICKY = {
         """,
 }
 
-# Prints every key of the workspace as ppdet's loader, or ours, leaves it: each config in a process of its own.
+# Writes all of the workspace as ppdet's loader, or ours, leaves it: each config in a process of its own.
 DUMP = """
 import json, os, sys
 import ppdet_ext
@@ -185,7 +185,7 @@ def test_a_tag_that_is_no_class_or_has_a_wrong_argument(tmp_path):
 @pytest.mark.parametrize(
     "text, words",
     [
-        ("architecture: YOLODetektor", "architecture 'YOLODetektor' is not registered; did you mean 'YOLODetector'?"),
+        ("architecture: YOLODetektor", "'YOLODetektor' is not registered; did you mean 'YOLODetector'?"),
         ("architecture: ~", "'architecture' is missing"),
         ("ETHaed: {reg_max: 3}", "section 'ETHaed' belongs to no registered module; did you mean 'ETHead'?"),
         ("ETHead: {reg_mxa: 3}", "ETHead has no option 'reg_mxa'; did you mean 'reg_max'?"),
@@ -203,7 +203,7 @@ def test_a_tag_that_is_no_class_or_has_a_wrong_argument(tmp_path):
             "YOLODetector.backbone: no module is called 'CSPRepResNt'; did you mean 'CSPRepResNet'?",
         ),
         ("YOLODetector: {neck: CSPRepPANN}", "YOLODetector.neck: no module is called"),
-        ("TrainReader: {sample_transforms: [{Decod: {}}]}", "no operator is called 'Decod'; did you mean 'Decode'?"),
+        ("TrainReader: {sample_transforms: [{Decod: {}}]}", "is called 'Decod'; did you mean 'Decode'?"),
         ("EvalReader: {sample_transforms: [{Resize: {target_sise: 3}}]}", "did you mean 'target_size'?"),
         ("TestReader: {sample_transforms: [Decode]}", "'Decode' is no operator with its options"),
         ("epoch: ten", "epoch is 'ten'; give a whole number"),

@@ -3,7 +3,7 @@ import os
 
 import paddle.distributed as dist
 from ppdet.engine import Trainer as PaddleDetectionTrainer
-from ppdet.engine.callbacks import ComposeCallback, LogPrinter
+from ppdet.engine.callbacks import Checkpointer, ComposeCallback, LogPrinter
 from ppdet.utils.logger import setup_logger
 
 from .callbacks import History, ProgressBar
@@ -46,17 +46,17 @@ class Trainer(PaddleDetectionTrainer):
                 logger.warning(advice)
 
     def _check_training_set(self):
-        # PaddleDetection would write an untrained checkpoint, and take class 5 of 5 for a class of the next cell.
+        # PaddleDetection would write an untrained checkpoint, and take class 5 of 5 for one of the next cell.
         if len(self.loader) < 1:
             raise ValueError(
-                f"{self.dataset.anno_path}: {len(self.dataset)} images make no step of "
+                f"{self.dataset.get_anno()}: {len(self.dataset)} images make no step of "
                 f"{dist.get_world_size()} x {self.cfg.TrainReader['batch_size']} images; lower "
                 "TrainReader.batch_size"
             )
         classes = getattr(self.dataset, "catid2clsid", None) or getattr(self.dataset, "cname2cid", None) or {}
         if len(classes) > self.cfg.num_classes:
             raise ValueError(
-                f"{self.dataset.anno_path}: {len(classes)} classes, but num_classes is "
+                f"{self.dataset.get_anno()}: {len(classes)} classes, but num_classes is "
                 f"{self.cfg.num_classes}; set num_classes: {len(classes)}"
             )
 
@@ -77,6 +77,10 @@ class Trainer(PaddleDetectionTrainer):
         if self.mode != "train" or dist.get_rank() != 0:
             return
         callbacks = list(self._callbacks)
+        for callback in callbacks:
+            if isinstance(callback, Checkpointer):
+                # Where 'weights:' of every config looks; PaddleDetection's develop writes a folder above.
+                callback.save_dir = os.path.join(self.cfg.save_dir, self.cfg.filename)
         if self.cfg.get("progress_bar"):
             callbacks = [c for c in callbacks if not isinstance(c, LogPrinter)] + [ProgressBar(self)]
         self._callbacks = callbacks + [History(self)]
@@ -98,5 +102,5 @@ class Trainer(PaddleDetectionTrainer):
             logger.warning(f"{root}.pdopt is missing: the optimiser starts afresh, at the first epoch")
         super().resume_weights(weights)
         if self.start_epoch >= self.end_epoch:
-            logger.warning(f"{weights}: its run is complete ({self.start_epoch} of {self.end_epoch} epochs); to "
-                           f"train on, raise it, for example with -o epoch={2 * self.end_epoch}")
+            logger.warning(f"{weights}: its run is complete ({self.start_epoch} of {self.end_epoch} epochs); "
+                           f"to train on, raise it, for example with -o epoch={2 * self.end_epoch}")

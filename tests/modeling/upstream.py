@@ -27,8 +27,12 @@ LABEL_DTYPE = "int32" if paddle.__version__.startswith("2.") else "int64"
 SIZES = {"s": (0.33, 0.50), "m": (0.67, 0.75), "l": (1.0, 1.0), "x": (1.33, 1.25)}
 
 
-def build_upstream(size, plus=False, num_classes=80, varifocal=True):
-    """PaddleDetection's PP-YOLOE or PP-YOLOE+, with the arguments of its own configs."""
+def build_upstream(size, plus=False, num_classes=80, varifocal=True, reg_max=16):
+    """PaddleDetection's PP-YOLOE or PP-YOLOE+, with the arguments of its own configs.
+
+    Args:
+        size (str | tuple): a key of SIZES, or depth and width multipliers.
+    """
     depth, width = SIZES[size] if isinstance(size, str) else size
     scale = {"depth_mult": depth, "width_mult": width}
     backbone = CSPResNet(
@@ -52,6 +56,7 @@ def build_upstream(size, plus=False, num_classes=80, varifocal=True):
         in_channels=[spec.channels for spec in neck.out_shape],
         num_classes=num_classes,
         fpn_strides=(32, 16, 8),
+        reg_max=reg_max,
         static_assigner_epoch=30 if plus else 100,
         use_varifocal_loss=varifocal,
         static_assigner=ATSSAssigner(topk=9, num_classes=num_classes),
@@ -99,11 +104,16 @@ def random_weights(model, seed=0, batch=None):
 
     def calibrate(norm, inputs):
         x = inputs[0].numpy()
-        mean, variance = x.mean((0, 2, 3)), x.var((0, 2, 3)) + 1e-3
+        mean = x.mean((0, 2, 3))
+        variance = x.var((0, 2, 3)) + 1e-3
         put(norm._mean, mean + 0.3 * np.sqrt(variance) * rng.standard_normal(mean.shape))
         put(norm._variance, variance * np.exp(rng.uniform(-0.7, 0.7, variance.shape)))
 
     norms = [layer for layer in model.sublayers() if isinstance(layer, paddle.nn.BatchNorm2D)]
+    for norm in norms:
+        # Near zero an activation is nearly linear. With larger signals a deep random network is chaotic: it
+        # turns a rounding error of 1e-7 into 2e-5.
+        put(norm.weight, norm.weight.numpy() * 0.4)
     hooks = [norm.register_forward_pre_hook(calibrate) for norm in norms]
     raw_outputs(model, batch or make_batch())
     for hook in hooks:

@@ -10,7 +10,7 @@ import ppdet_ext  # noqa: F401  (before Paddle: it protects against a fault of i
 import numpy as np
 import pytest
 
-from tests.training.tiny import ROOT, TRAIN, VAL, make_workplace, run_python
+from tests.training.tiny import ROOT, TRAIN, VAL, history, make_workplace, run_python
 
 TIMEOUT = 240
 BATCH = 4
@@ -53,10 +53,6 @@ def launch(script, *arguments, folder):
     return logs
 
 
-def history(folder):
-    return [json.loads(line) for line in (folder / "output" / "tiny" / "history.jsonl").read_text().splitlines()]
-
-
 def test_two_processes_train_and_evaluate(tmp_path):
     folder = make_workplace(tmp_path)
     logs = launch(
@@ -72,7 +68,7 @@ def test_two_processes_train_and_evaluate(tmp_path):
     advice = [line for log in logs for line in log.splitlines() if "does not fit a total batch" in line]
     assert len(advice) == 1 and f"a total batch of {2 * BATCH} (2 x {BATCH})" in advice[0]
     # Each process took half of the images.
-    *steps, evaluation = history(folder)
+    *steps, evaluation = history(folder / "output")
     assert [(s["step"], s["steps_per_epoch"]) for s in steps] == [(0, TRAIN // BATCH // 2), (1, 2)]
     assert all(math.isfinite(step["loss"]) for step in steps)
     assert "ap50" in evaluation

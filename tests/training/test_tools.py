@@ -16,13 +16,22 @@ import numpy as np
 import pytest
 
 from ppdet_ext.cli import main
-from tests.training.tiny import BATCH, ROOT, SIZE, TRAIN, VAL, make_workplace, run_python
+from tests.training.tiny import BATCH, ROOT, SIZE, TRAIN, VAL, history, make_workplace, run_python
 
 WEIGHTS = "weights=output/tiny/model_final"
 
 
 def tool(name, *arguments, folder, **options):
     return run_python([ROOT / "tools" / f"{name}.py", *arguments], folder, **options)
+
+
+def the_one_line(err):
+    """The last line of stderr, the only one of ours; Paddle 3 warns on stderr about itself."""
+    lines = err.splitlines()
+    chatter = ("Warning", "warnings.warn", "Modified FLAGS", "FLAGS(", "=====")
+    others = [line for line in lines[:-1] if not any(word in line for word in chatter)]
+    assert lines[-1].startswith("ppdet-ext ") and not others, err
+    return lines[-1]
 
 
 @pytest.fixture(scope="module")
@@ -45,15 +54,9 @@ def workplace(trained, monkeypatch, capfd):
         """The one line with which a command turns bad input down."""
         capfd.readouterr()
         assert main(list(argv)) == 2
-        lines = capfd.readouterr().err.splitlines()
-        assert len(lines) == 1, lines
-        return lines[0]
+        return the_one_line(capfd.readouterr().err)
 
     return refused
-
-
-def history(folder):
-    return [json.loads(line) for line in (folder / "output" / "tiny" / "history.jsonl").read_text().splitlines()]
 
 
 def test_training_writes_checkpoints_history_and_logs(trained):
@@ -62,7 +65,7 @@ def test_training_writes_checkpoints_history_and_logs(trained):
     for name in ("model_final", "best_model"):
         for extension in ("pdparams", "pdema", "pdopt"):
             assert (output / f"{name}.{extension}").stat().st_size > 10_000
-    *steps, evaluation = history(folder)
+    *steps, evaluation = history(folder / "output")
     assert [(s["epoch"], s["step"], s["steps_per_epoch"]) for s in steps] == [(0, 0, 2), (0, 1, 2)]
     for step in steps:
         for name in ("loss", "loss_cls", "loss_iou", "loss_dfl"):
@@ -97,7 +100,7 @@ def test_evaluation_finds_what_training_found(trained):
     assert run.status == 0, run.log[-3000:]
     assert f"Total sample number: {VAL}" in run.log
     found = next(line for line in run.out.splitlines() if "IoU=0.50:0.95 | area=   all | maxDets=100" in line)
-    assert float(found.split("=")[-1]) == pytest.approx(history(folder)[-1]["ap"], abs=1e-3)
+    assert float(found.split("=")[-1]) == pytest.approx(history(folder / "output")[-1]["ap"], abs=1e-3)
     boxes = json.loads((folder / "bbox.json").read_text())
     assert boxes and {box["image_id"] for box in boxes} <= set(range(1, VAL + 1))
     assert all(1 <= box["category_id"] <= 10 for box in boxes)
@@ -123,8 +126,8 @@ def test_resuming_goes_on_where_the_run_ended(trained, tmp_path):
     shutil.copytree(trained[0], folder)
     run = tool("train", "-c", "tiny.yml", "-r", "output/tiny/model_final", "-o", "epoch=2", folder=folder)
     assert run.status == 0, run.log[-3000:]
-    records = history(folder)
-    assert records[:3] == history(trained[0])  # kept
+    records = history(folder / "output")
+    assert records[:3] == history(trained[0] / "output")  # kept
     assert [record["epoch"] for record in records] == [0, 0, 0, 1, 1]
     assert records[3]["lr"] > records[1]["lr"]  # the warm-up goes on
     assert records[3]["loss"] == pytest.approx(records[1]["loss"], rel=0.5)
@@ -133,8 +136,8 @@ def test_resuming_goes_on_where_the_run_ended(trained, tmp_path):
 def test_a_typo_is_one_line_and_status_2(trained):
     run = tool("train", "-c", "tiny.yml", "-o", "ETHead.reg_mxa=3", folder=trained[0])
     assert run.status == 2
-    lines = [line for line in run.err.splitlines() if "UserWarning" not in line and "warnings.warn" not in line]
-    assert lines == ["ppdet-ext train: tiny.yml: ETHead has no option 'reg_mxa'; did you mean 'reg_max'?"]
+    said = "ppdet-ext train: tiny.yml: ETHead has no option 'reg_mxa'; did you mean 'reg_max'?"
+    assert the_one_line(run.err) == said
 
 
 @pytest.mark.parametrize(
@@ -144,7 +147,7 @@ def test_a_typo_is_one_line_and_status_2(trained):
         ("epoch=many", "epoch is 'many'; give a whole number"),
         ("use_gpu=true", "this PaddlePaddle is built for the CPU"),
         ("TrainDataset.dataset_dir=nowhere", "nowhere"),
-        ("TrainReader.batch_size=64", f"{TRAIN} images make no step of 1 x 64 images"),
+        ("TrainReader.batch_size=64", f"demo/annotations/train.json: {TRAIN} images make no step of 1 x 64 images"),
         ("num_classes=9", "10 classes, but num_classes is 9; set num_classes: 10"),
         ("pretrain_weights=nowhere", "nowhere.pdparams: no such checkpoint"),
         ("ETHead.fpn_strides=[8,16,32]", "level 0 comes with stride 32 but fpn_strides says 8"),
@@ -196,7 +199,7 @@ def test_an_image_that_is_broken_ends_training_instead_of_stopping_it(trained, t
     """Paddle 2.6 waits forever for a reader without workers that died."""
     folder = tmp_path / "copy"
     shutil.copytree(trained[0], folder)
-    for path in (folder / "demo" / "images" / "train").iterdir():
+    for path in sorted((folder / "demo" / "images" / "train").iterdir())[1:]:
         path.write_text("no picture")
     code = "import sys; from ppdet_ext.cli import main; main(['train', '-c', 'tiny.yml'])"
     run = run_python(["-c", code], folder, timeout=60, env={"PYTHONPATH": str(ROOT)})
@@ -212,7 +215,7 @@ def test_images_without_a_box_train(workplace, tmp_path):
     path.write_text(json.dumps(annotations))
     overrides = [f"TrainDataset.anno_path={path}", f"save_dir={tmp_path}", "epoch=2", "use_ema=false"]
     assert main(["train", "-c", "tiny.yml", "-o", *overrides]) == 0
-    records = [json.loads(line) for line in (tmp_path / "tiny" / "history.jsonl").read_text().splitlines()]
+    records = history(tmp_path)
     assert len(records) == 4 and all(math.isfinite(record["loss"]) for record in records)
     # One image of sixteen has a box: in each epoch one batch of the two has none.
     assert sum(record["loss_iou"] == 0 for record in records) >= 1

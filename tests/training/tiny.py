@@ -1,6 +1,7 @@
 """A demo set of a few small scenes, a config that trains on it in seconds, and commands that can't hang."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -50,6 +51,11 @@ def make_workplace(folder, train=TRAIN):
     return folder
 
 
+def history(save_dir):
+    """The records that a training left under its `save_dir`."""
+    return [json.loads(line) for line in (save_dir / "tiny" / "history.jsonl").read_text().splitlines()]
+
+
 def _descendants(pid):
     """A process and all that it started; the launcher's workers are in sessions of their own."""
     try:
@@ -77,5 +83,6 @@ def run_python(arguments, folder, timeout=150, env=None):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         out, err = process.communicate()
-        raise AssertionError(f"still running after {timeout} s: {arguments}\n{out[-3000:]}\n{err[-3000:]}") from None
+        said = f"{out[-3000:]}\n{err[-3000:]}"
+        raise AssertionError(f"still running after {timeout} s: {arguments}\n{said}") from None
     return SimpleNamespace(status=process.returncode, out=out, err=err, log=out + err)
