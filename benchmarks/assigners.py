@@ -6,6 +6,7 @@ One batch of 8 images of 640 x 640 (8400 anchors), 80 classes. Time is the media
 which the two sides alternate; memory is the peak of the resident set above what it was before
 the call, in a fresh process for each number. Exit status 1 if any output differs.
 """
+
 import argparse
 import ctypes
 import json
@@ -58,12 +59,18 @@ def make_inputs(gts):
         return paddle.to_tensor(array.astype("float32"))
 
     # int64 labels: with int32 ones PaddleDetection's ATSS fails on Paddle 3.
-    gt = {"gt_labels": paddle.to_tensor(labels.astype("int64")), "gt_bboxes": tensor(boxes),
-          "pad_gt_mask": tensor(mask), "bg_index": CLASSES, "num_anchors_list": counts}
+    gt = {
+        "gt_labels": paddle.to_tensor(labels.astype("int64")),
+        "gt_bboxes": tensor(boxes),
+        "pad_gt_mask": tensor(mask),
+        "bg_index": CLASSES,
+        "num_anchors_list": counts,
+    }
     return {
         "ATSS": dict(gt, anchor_bboxes=tensor(anchors), pred_bboxes=tensor(pred_boxes)),
-        "TAL": dict(gt, anchor_points=tensor(points), pred_bboxes=tensor(pred_boxes),
-                    pred_scores=tensor(pred_scores)),
+        "TAL": dict(
+            gt, anchor_points=tensor(points), pred_bboxes=tensor(pred_boxes), pred_scores=tensor(pred_scores)
+        ),
     }
 
 
@@ -75,8 +82,7 @@ def make_assigner(side, name):
 
     from ppdet_ext.modeling.assigners import ATSSLabelAssigner, TALLabelAssigner
 
-    classes = {"ppdet": (ATSSAssigner, TaskAlignedAssigner),
-               "ours": (ATSSLabelAssigner, TALLabelAssigner)}
+    classes = {"ppdet": (ATSSAssigner, TaskAlignedAssigner), "ours": (ATSSLabelAssigner, TALLabelAssigner)}
     if name == "ATSS":
         return classes[side][0](topk=9, num_classes=CLASSES)
     return classes[side][1](topk=13, alpha=1.0, beta=6.0)
@@ -122,13 +128,19 @@ def measure(name, case, rounds):
             start = time.perf_counter()
             outputs[side] = assigners[side](**inputs)
             times[side].append(time.perf_counter() - start)
-    different = [label for label, a, b in zip(OUTPUTS, *(outputs[side] for side in SIDES))
-                 if a.dtype != b.dtype or (a.numpy() != b.numpy()).any()]
+    different = [
+        label
+        for label, a, b in zip(OUTPUTS, *(outputs[side] for side in SIDES))
+        if a.dtype != b.dtype or (a.numpy() != b.numpy()).any()
+    ]
     outputs.clear()
     row = {"assigner": name, "case": case, "different": different}
     for side in SIDES:
-        row[side] = {"seconds": statistics.median(times[side]), "all_seconds": times[side],
-                     "peak_mib": memory_in_new_process(side, name, case)}
+        row[side] = {
+            "seconds": statistics.median(times[side]),
+            "all_seconds": times[side],
+            "peak_mib": memory_in_new_process(side, name, case),
+        }
     for key, ratio in (("seconds", "faster"), ("peak_mib", "smaller")):
         row[ratio] = row["ppdet"][key] / row["ours"][key]
     return row
@@ -137,8 +149,14 @@ def measure(name, case, rounds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=3, help="timed calls of each side")
-    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES), metavar="CASE",
-                        help=f"of {', '.join(map(repr, CASES))}; all by default")
+    parser.add_argument(
+        "--cases",
+        nargs="+",
+        choices=CASES,
+        default=list(CASES),
+        metavar="CASE",
+        help=f"of {', '.join(map(repr, CASES))}; all by default",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the report")
     parser.add_argument("--memory-of", nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -152,24 +170,42 @@ def main():
     import paddle
 
     rows = []
-    print(f"paddle {paddle.__version__}, {os.cpu_count()} CPUs, batch {BATCH}, {SIZE} x {SIZE}, "
-          f"{CLASSES} classes, {args.rounds} rounds")
-    print(f"{'':4}  {'gts':12}  {'ppdet':>8} {'ours':>8} {'faster':>8}   {'ppdet':>8} {'ours':>8} "
-          f"{'smaller':>8}   outputs")
+    print(
+        f"paddle {paddle.__version__}, {os.cpu_count()} CPUs, batch {BATCH}, {SIZE} x {SIZE}, "
+        f"{CLASSES} classes, {args.rounds} rounds"
+    )
+    print(
+        f"{'':4}  {'gts':12}  {'ppdet':>8} {'ours':>8} {'faster':>8}   {'ppdet':>8} {'ours':>8} "
+        f"{'smaller':>8}   outputs"
+    )
     for case in args.cases:
         for name in ASSIGNERS:
             row = measure(name, case, args.rounds)
             rows.append(row)
             theirs, ours = row["ppdet"], row["ours"]
-            print(f"{name:4}  {case:12}  {theirs['seconds']:6.2f} s {ours['seconds']:6.3f} s "
-                  f"{row['faster']:7.1f}x   {theirs['peak_mib']:4.0f} MiB {ours['peak_mib']:4.0f} MiB "
-                  f"{row['smaller']:7.1f}x   "
-                  + (f"DIFFERENT: {', '.join(row['different'])}" if row["different"] else "identical"),
-                  flush=True)
+            print(
+                f"{name:4}  {case:12}  {theirs['seconds']:6.2f} s {ours['seconds']:6.3f} s "
+                f"{row['faster']:7.1f}x   {theirs['peak_mib']:4.0f} MiB {ours['peak_mib']:4.0f} MiB "
+                f"{row['smaller']:7.1f}x   "
+                + (f"DIFFERENT: {', '.join(row['different'])}" if row["different"] else "identical"),
+                flush=True,
+            )
     if args.json:
-        args.json.write_text(json.dumps({
-            "paddle": paddle.__version__, "cpus": os.cpu_count(), "batch": BATCH, "size": SIZE,
-            "classes": CLASSES, "rounds": args.rounds, "rows": rows}, indent=1) + "\n")
+        args.json.write_text(
+            json.dumps(
+                {
+                    "paddle": paddle.__version__,
+                    "cpus": os.cpu_count(),
+                    "batch": BATCH,
+                    "size": SIZE,
+                    "classes": CLASSES,
+                    "rounds": args.rounds,
+                    "rows": rows,
+                },
+                indent=1,
+            )
+            + "\n"
+        )
     return 1 if any(row["different"] for row in rows) else 0
 
 

@@ -5,6 +5,7 @@
 A step is forward, assignment, loss, backward and optimizer. Rounds are interleaved, so that a machine whose
 speed drifts does not favour a side; the median of each and the median of the rounds' ratios are printed.
 """
+
 import argparse
 import json
 import os
@@ -14,11 +15,10 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-import ppdet_ext  # noqa: E402,F401  before paddle: it keeps zlib alive
-import numpy as np  # noqa: E402,I001
-import paddle  # noqa: E402
+from ppdet_ext.config import load_config  # noqa: E402,I001  before paddle: it keeps zlib alive
 
-from ppdet_ext.config import load_config  # noqa: E402
+import numpy as np  # noqa: E402
+import paddle  # noqa: E402
 
 CONFIG = os.path.join("configs", "ppyoloe", "ppyoloe_s_coco.yml")
 # After the static assigner's epochs: the task-aligned one is at work for most of a training.
@@ -29,20 +29,45 @@ def build(upstream):
     """PP-YOLOE-s of one side with its optimizer."""
     from ppdet.core.workspace import create
 
-    cfg = load_config(CONFIG, {
-        "norm_type": "bn",
-        **({"architecture": "YOLOv3",
-            "YOLOv3": {"backbone": "CSPResNet", "neck": "CustomCSPPAN", "yolo_head": "PPYOLOEHead",
-                       "post_process": None},
-            "CSPResNet": {"layers": [3, 6, 6, 3], "channels": [64, 128, 256, 512, 1024],
-                          "return_idx": [1, 2, 3], "use_large_stem": True, "act": "swish"},
-            "CustomCSPPAN": {"out_channels": [768, 384, 192], "stage_num": 1, "block_num": 3, "act": "swish",
-                             "spp": True},
-            "PPYOLOEHead": {"fpn_strides": [32, 16, 8], "static_assigner_epoch": 100,
-                            "static_assigner": {"name": "ATSSAssigner", "topk": 9},
-                            "assigner": {"name": "TaskAlignedAssigner", "topk": 13, "alpha": 1.0,
-                                         "beta": 6.0}}} if upstream else {}),
-    })
+    cfg = load_config(
+        CONFIG,
+        {
+            "norm_type": "bn",
+            **(
+                {
+                    "architecture": "YOLOv3",
+                    "YOLOv3": {
+                        "backbone": "CSPResNet",
+                        "neck": "CustomCSPPAN",
+                        "yolo_head": "PPYOLOEHead",
+                        "post_process": None,
+                    },
+                    "CSPResNet": {
+                        "layers": [3, 6, 6, 3],
+                        "channels": [64, 128, 256, 512, 1024],
+                        "return_idx": [1, 2, 3],
+                        "use_large_stem": True,
+                        "act": "swish",
+                    },
+                    "CustomCSPPAN": {
+                        "out_channels": [768, 384, 192],
+                        "stage_num": 1,
+                        "block_num": 3,
+                        "act": "swish",
+                        "spp": True,
+                    },
+                    "PPYOLOEHead": {
+                        "fpn_strides": [32, 16, 8],
+                        "static_assigner_epoch": 100,
+                        "static_assigner": {"name": "ATSSAssigner", "topk": 9},
+                        "assigner": {"name": "TaskAlignedAssigner", "topk": 13, "alpha": 1.0, "beta": 6.0},
+                    },
+                }
+                if upstream
+                else {}
+            ),
+        },
+    )
     model = create(cfg.architecture)
     model.load_meanstd(cfg.TestReader["sample_transforms"])
     model.train()
@@ -103,7 +128,8 @@ def main():
     if args.json:
         os.makedirs(os.path.dirname(args.json) or ".", exist_ok=True)
         with open(args.json, "w", encoding="utf-8") as file:
-            json.dump({"batch": args.batch, "size": args.size, "rounds": args.rounds, "rows": rows}, file, indent=2)
+            result = {"batch": args.batch, "size": args.size, "rounds": args.rounds, "rows": rows}
+            json.dump(result, file, indent=2)
 
 
 if __name__ == "__main__":

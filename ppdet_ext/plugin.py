@@ -1,4 +1,5 @@
 """The one entry through which PaddleDetection sees this package."""
+
 from . import __version__, compat
 
 

@@ -1,4 +1,5 @@
-"""PaddleDetection's tools/infer.py over ppdet_ext: the same flags; bad input is one line and status 2."""
+"""PaddleDetection's tools/infer.py over ppdet_ext: the same flags; bad input is one line."""
+
 import os
 import sys
 

@@ -1,4 +1,5 @@
 """Lets 'python -m ppdet_ext.cli' do what the command ppdet-ext does."""
+
 import sys
 
 from . import main

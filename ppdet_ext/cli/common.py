@@ -1,4 +1,5 @@
 """Arguments and steps that the verbs with a config share."""
+
 import argparse
 
 
@@ -45,8 +46,10 @@ def prepare_config(args, mode):
         cfg.setdefault(f"use_{device}", False)
     if cfg.use_gpu and not paddle.is_compiled_with_cuda():
         if "use_gpu" in overrides:
-            raise ValueError("use_gpu=true, but this PaddlePaddle is built for the CPU; install "
-                             "paddlepaddle-gpu (scripts/setup.sh --gpu) or drop the override")
+            raise ValueError(
+                "use_gpu=true, but this PaddlePaddle is built for the CPU; install "
+                "paddlepaddle-gpu (scripts/setup.sh --gpu) or drop the override"
+            )
         print("this PaddlePaddle is built for the CPU: running there (use_gpu: false)")
         cfg.use_gpu = False
     device = next((d for d in ("gpu", "npu", "xpu", "mlu") if cfg[f"use_{d}"]), "cpu")

@@ -1,4 +1,5 @@
-"""ppdet-ext demo: from nothing to a trained, exported and evaluated detector, and a picture of what it sees."""
+"""ppdet-ext demo: from nothing to a trained, exported, evaluated detector and a picture of what it sees."""
+
 import argparse
 import json
 import os
@@ -15,10 +16,19 @@ SHOWN = 12
 def add_arguments(parser):
     parser.add_argument("-c", "--config", default=CONFIG, help=f"config to train (default: {CONFIG})")
     parser.add_argument("-o", "--opt", nargs="*", metavar="KEY=VALUE", help="override keys of the config")
-    parser.add_argument("--output", default=os.path.join("output", "demo"), metavar="FOLDER",
-                        help="where everything goes (default: output/demo)")
-    parser.add_argument("--processes", type=int, metavar="N", default=min(os.cpu_count() or 1, 2),
-                        help="processes that train together (default: 2, or 1 on a single core)")
+    parser.add_argument(
+        "--output",
+        default=os.path.join("output", "demo"),
+        metavar="FOLDER",
+        help="where everything goes (default: output/demo)",
+    )
+    parser.add_argument(
+        "--processes",
+        type=int,
+        metavar="N",
+        default=min(os.cpu_count() or 1, 2),
+        help="processes that train together (default: 2, or 1 on a single core)",
+    )
     parser.set_defaults(slim_config=None)
 
 
@@ -40,14 +50,18 @@ def run(args):
     # PaddleDetection evaluates nothing, and says no AP, where a model finds nothing.
     report["training_form"] = next((r for r in reversed(history) if "ap" in r), {"ap": 0.0, "ap50": 0.0})
     report["export"] = exported
-    report["seconds"] = {"training": round(trained - started, 1),
-                         "total": round(time.perf_counter() - started, 1)}
+    report["seconds"] = {
+        "training": round(trained - started, 1),
+        "total": round(time.perf_counter() - started, 1),
+    }
     _draw_curves(history, os.path.join(args.output, "curves.png"))
     path = os.path.join(args.output, "report.json")
     with open(path, "w", encoding="utf-8") as file:
         json.dump(report, file, indent=2)
-    print(f"AP {report['ap']:.3f}, AP50 {report['ap50']:.3f} on {report['images']} unseen images, by ONNX Runtime")
-    print(f"pictures: {os.path.join(args.output, 'predictions.png')}, {os.path.join(args.output, 'curves.png')}")
+    print(
+        f"AP {report['ap']:.3f}, AP50 {report['ap50']:.3f} on {report['images']} unseen images (ONNX Runtime)"
+    )
+    print(f"pictures: predictions.png and curves.png in {args.output}")
     print(f"figures:  {path}")
     print(f"yours:    ppdet-ext predict --model {folder} IMAGE_OR_FOLDER")
     return 0

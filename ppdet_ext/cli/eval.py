@@ -1,4 +1,5 @@
 """ppdet-ext eval: PaddleDetection's evaluation command, its flags included."""
+
 import os
 
 from .common import add_config_arguments, prepare_config

@@ -1,4 +1,5 @@
 """ppdet-ext export: a trained model to files for the engines. PaddleDetection's flags work, too."""
+
 import os
 
 from .common import add_config_arguments, boolean, prepare_config
@@ -8,14 +9,24 @@ def add_arguments(parser):
     add_config_arguments(parser)
     parser.add_argument("--to", nargs="+", default=["paddle"], metavar="TARGET", help="paddle, onnx")
     parser.add_argument("--output", metavar="FOLDER", help="the exported folder itself")
-    parser.add_argument("--output_dir", default="output_inference",
-                        help="parent of the exported folder, which is named after the config (default: "
-                             "output_inference)")
-    parser.add_argument("--size", nargs=2, type=int, metavar=("H", "W"),
-                        help="input size in pixels; -1 -1 for a free one (default: the config's)")
+    parser.add_argument(
+        "--output_dir",
+        default="output_inference",
+        help="parent of the exported folder, which is named after the config (default: output_inference)",
+    )
+    parser.add_argument(
+        "--size",
+        nargs=2,
+        type=int,
+        metavar=("H", "W"),
+        help="input size in pixels; -1 -1 for a free one (default: the config's)",
+    )
     parser.add_argument("--batch", type=int, help="fixed batch size (default: free)")
-    parser.add_argument("--nms", action="store_true",
-                        help="NMS inside the graph, for PaddleDetection's deploy programs (paddle only)")
+    parser.add_argument(
+        "--nms",
+        action="store_true",
+        help="NMS inside the graph, for PaddleDetection's deploy programs (paddle only)",
+    )
     parser.add_argument("--opset", type=int, default=13, help="of the ONNX file (default: 13)")
     parser.add_argument("--export_serving_model", type=boolean, default=False, help="not supported")
     parser.add_argument("--for_fd", action="store_true", help="not supported")
@@ -23,8 +34,10 @@ def add_arguments(parser):
 
 def run(args):
     if args.export_serving_model or args.for_fd:
-        raise ValueError("--export_serving_model and --for_fd are not supported; run PaddleDetection's own "
-                         "tools/export_model.py with this config for them")
+        raise ValueError(
+            "--export_serving_model and --for_fd are not supported; run PaddleDetection's own "
+            "tools/export_model.py with this config for them"
+        )
     cfg = prepare_config(args, "test")
     from ppdet_ext.export import export_model
     from ppdet_ext.training.trainer import Trainer

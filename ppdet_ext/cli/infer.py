@@ -2,6 +2,7 @@
 
 It runs a checkpoint with Paddle; 'ppdet-ext predict' runs an exported model with any engine.
 """
+
 import os
 
 import cv2

@@ -1,4 +1,5 @@
 """ppdet-ext train: PaddleDetection's training command, its flags included."""
+
 from .common import add_config_arguments, boolean, prepare_config
 
 
@@ -16,9 +17,14 @@ def add_arguments(parser):
     parser.add_argument("--profiler_options", help="'key1=value1;key2=value2', see ppdet/utils/profiler.py")
     parser.add_argument("--save_proposals", action="store_true", help="save proposals (SNIPER)")
     parser.add_argument("--proposals_path", default="sniper/proposals.json", help="where to")
-    parser.add_argument("--processes", type=int, default=1, metavar="N",
-                        help="train data-parallel in N processes on the CPU: Paddle's convolutions train on one "
-                             "core each (GPUs: python -m paddle.distributed.launch tools/train.py ...)")
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=1,
+        metavar="N",
+        help="train data-parallel in N processes on the CPU, where each uses one core "
+        "(GPUs: python -m paddle.distributed.launch tools/train.py ...)",
+    )
     parser.add_argument("--enable_ce", type=boolean, default=False, help="fix the random seeds")
 
 

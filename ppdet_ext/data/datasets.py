@@ -1,4 +1,5 @@
 """Datasets for PaddleDetection's readers beyond its own."""
+
 import json
 import os
 

@@ -73,7 +73,9 @@ def make_demo(root, size=128, train=1500, val=200, seed=0, progress=True):
     folder = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
     try:
         pools = split_digits(seed=seed)
-        with tqdm(total=train + val, desc="demo scenes", unit="img", disable=None if progress else True) as bar:
+        with tqdm(
+            total=train + val, desc="demo scenes", unit="img", disable=None if progress else True
+        ) as bar:
             for number, (split, count) in enumerate(zip(SPLITS, (train, val))):
                 _write_split(folder, split, count, pools[split], size, [seed, number + 1], bar)
         _write_json(folder / MANIFEST, manifest)

@@ -1,4 +1,5 @@
 """Pascal VOC annotations, read as they are."""
+
 import os
 import xml.etree.ElementTree as ElementTree
 
@@ -33,26 +34,31 @@ def read_voc(root, split, names):
     for image_id, stem in enumerate(stems, 1):
         xml_file = os.path.join(root, "Annotations", stem + ".xml")
         tree = _parse(xml_file)
-        images.append({"id": image_id, "file_name": _image_name(root, stem, list_file),
-                       **_size(tree, xml_file)})
+        images.append(
+            {"id": image_id, "file_name": _image_name(root, stem, list_file), **_size(tree, xml_file)}
+        )
         for number, record in enumerate(tree.iter("object"), 1):
             where = f"{xml_file}: object {number}"
             name = (record.findtext("name") or "").strip()
             if name not in category_ids:
-                raise ValueError(f"{where} is of class '{name}'; the classes are {', '.join(names)}: add it "
-                                 "to the list of labels, or correct the file")
+                raise ValueError(
+                    f"{where} is of class '{name}'; the classes are {', '.join(names)}: add it "
+                    "to the list of labels, or correct the file"
+                )
             x1, y1, x2, y2 = _box(record, where)
             if x2 <= x1 or y2 <= y1:
                 dropped.append(f"{where} ({name}): box {x1:g} {y1:g} {x2:g} {y2:g} has no area")
                 continue
-            annotations.append({
-                "id": len(annotations) + 1,
-                "image_id": image_id,
-                "category_id": category_ids[name],
-                "bbox": [x1, y1, x2 - x1, y2 - y1],
-                "area": (x2 - x1) * (y2 - y1),
-                "iscrowd": 0,
-            })
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": image_id,
+                    "category_id": category_ids[name],
+                    "bbox": [x1, y1, x2 - x1, y2 - y1],
+                    "area": (x2 - x1) * (y2 - y1),
+                    "iscrowd": 0,
+                }
+            )
     categories = [{"id": number, "name": name} for name, number in category_ids.items()]
     return {"images": images, "annotations": annotations, "categories": categories}, dropped
 
@@ -63,8 +69,10 @@ def _parse(xml_file):
     with open(xml_file, "rb") as file:
         content = file.read()
     if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
-        raise ValueError(f"{xml_file}: defines entities, which annotations never need and which can expand "
-                         "without end; refused")
+        raise ValueError(
+            f"{xml_file}: defines entities, which annotations never need and which can expand "
+            "without end; refused"
+        )
     try:
         return ElementTree.fromstring(content)
     except ElementTree.ParseError as error:

@@ -1,4 +1,5 @@
 """One call from a trained detector to the exported folder."""
+
 import os
 
 import numpy as np
@@ -20,8 +21,17 @@ RTOL, ATOL = 1e-3, 1e-4
 PROBE_SIDE = 320
 
 
-def export_model(cfg, model, folder, targets=("paddle",), image_size=None, batch=None, nms=False,
-                 opset=DEFAULT_OPSET, say=print):
+def export_model(
+    cfg,
+    model,
+    folder,
+    targets=("paddle",),
+    image_size=None,
+    batch=None,
+    nms=False,
+    opset=DEFAULT_OPSET,
+    say=print,
+):
     """Exports a detector, each file compared with the model as trained.
 
     The model is re-parameterised in place. The folder gets ``model.pdmodel`` and ``model.pdiparams``
@@ -55,9 +65,11 @@ def export_model(cfg, model, folder, targets=("paddle",), image_size=None, batch
     shape = [batch, 3, *_image_size(cfg, model, image_size)]
     os.makedirs(folder, exist_ok=True)
     model.eval()
-    probe = np.random.RandomState(0).rand(
-        batch or 2, 3, *[PROBE_SIDE if side == -1 else side for side in shape[2:]]
-    ).astype("float32")
+    probe = (
+        np.random.RandomState(0)
+        .rand(batch or 2, 3, *[PROBE_SIDE if side == -1 else side for side in shape[2:]])
+        .astype("float32")
+    )
     raw = RawGraph(model)
     raw.eval()
     with paddle.no_grad():
@@ -89,8 +101,10 @@ def _image_size(cfg, model, image_size):
     coarsest = max(model.yolo_head.fpn_strides)
     for side in size:
         if side != -1 and (side <= 0 or side % coarsest):
-            raise ValueError(f"image size {size[0]}x{size[1]}: each side must be a multiple of the coarsest "
-                             f"stride, {coarsest}")
+            raise ValueError(
+                f"image size {size[0]}x{size[1]}: each side must be a multiple of the coarsest "
+                f"stride, {coarsest}"
+            )
     return size
 
 
@@ -100,7 +114,9 @@ def _compare(what, outputs, reference):
     for name, ours, theirs in zip(("boxes", "scores"), outputs, reference):
         difference = np.abs(np.asarray(ours, dtype=np.float64) - theirs)
         if not np.isfinite(difference).all() or (difference > ATOL + RTOL * np.abs(theirs)).any():
-            raise ValueError(f"{what}: {name} differ from the model as trained by up to "
-                             f"{np.nanmax(difference):.3g} (gate: rtol {RTOL}, atol {ATOL}); not usable")
+            raise ValueError(
+                f"{what}: {name} differ from the model as trained by up to "
+                f"{np.nanmax(difference):.3g} (gate: rtol {RTOL}, atol {ATOL}); not usable"
+            )
         worst = max(worst, difference.max() / max(np.abs(theirs).max(), 1e-12))
     return float(worst)

@@ -1,4 +1,5 @@
 """The graphs that are exported: raw outputs, or PaddleDetection's form with NMS inside."""
+
 import paddle.nn as nn
 
 from ppdet_ext.nn import reparameterize

@@ -1,11 +1,19 @@
 """``infer_cfg.yml``: what a program that runs the model must know."""
+
 import os
 
 import yaml
 
 # MultiClassNMS attributes that the runtime's NMS takes, too.
-NMS_SETTINGS = ("score_threshold", "nms_top_k", "keep_top_k", "nms_threshold", "nms_eta", "normalized",
-                "background_label")
+NMS_SETTINGS = (
+    "score_threshold",
+    "nms_top_k",
+    "keep_top_k",
+    "nms_threshold",
+    "nms_eta",
+    "normalized",
+    "background_label",
+)
 
 
 def write_infer_cfg(cfg, model, folder, image_shape, nms):
@@ -25,8 +33,10 @@ def write_infer_cfg(cfg, model, folder, image_shape, nms):
     from ppdet.engine import export_utils
 
     if not any(name in cfg.architecture for name in export_utils.TRT_MIN_SUBGRAPH):
-        raise ValueError(f"PaddleDetection's exporter does not know the architecture '{cfg.architecture}'; its "
-                         f"name must hold one of {', '.join(export_utils.TRT_MIN_SUBGRAPH)}")
+        raise ValueError(
+            f"PaddleDetection's exporter does not know the architecture '{cfg.architecture}'; "
+            f"its name must hold one of {', '.join(export_utils.TRT_MIN_SUBGRAPH)}"
+        )
     path = os.path.join(folder, "infer_cfg.yml")
     shape = [-1 if side is None else side for side in image_shape]
     export_utils._dump_infer_config(cfg, path, shape, model)

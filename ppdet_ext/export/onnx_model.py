@@ -1,4 +1,5 @@
 """The ONNX target, through Paddle2ONNX."""
+
 import os
 
 from ppdet_ext.compat import paddle2onnx_options
@@ -27,7 +28,9 @@ def save_onnx(model_file, folder, opset=DEFAULT_OPSET):
         import onnx
         import paddle2onnx
     except ImportError as error:
-        raise ValueError(f"the ONNX target needs {error.name}; run: pip install 'ppdet_ext[convert]'") from None
+        raise ValueError(
+            f"the ONNX target needs {error.name}; run: pip install 'ppdet_ext[convert]'"
+        ) from None
     target = os.path.join(folder, "model.onnx")
     temporary = target + ".part"
     weights = os.path.join(os.path.dirname(model_file), "model.pdiparams")

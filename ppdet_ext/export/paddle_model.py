@@ -1,4 +1,5 @@
 """The Paddle target: a static graph and its weights."""
+
 import os
 
 import paddle

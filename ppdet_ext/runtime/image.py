@@ -1,12 +1,10 @@
 """Reading images as PaddleDetection's `Decode` does, with clear errors for the ones it stumbles over."""
 
 import os
-
 from pathlib import Path
 
 import cv2
 import numpy as np
-
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 

@@ -1,4 +1,5 @@
 """What is seen of a training run: a progress bar and a history file."""
+
 import json
 import os
 
@@ -68,8 +69,12 @@ class History(Callback):
         if status["mode"] != "train" or status["step_id"] % self.model.cfg.log_iter:
             return
         meters = status["training_staus"].meters
-        record = {"epoch": status["epoch_id"], "step": status["step_id"],
-                  "steps_per_epoch": status["steps_per_epoch"], "lr": float(status["learning_rate"])}
+        record = {
+            "epoch": status["epoch_id"],
+            "step": status["step_id"],
+            "steps_per_epoch": status["steps_per_epoch"],
+            "lr": float(status["learning_rate"]),
+        }
         record.update({name: float(meters[name].median) for name in LOGGED if name in meters})
         self._write(record)
 

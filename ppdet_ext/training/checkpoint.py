@@ -1,4 +1,5 @@
 """Loading of checkpoints that says what did not fit."""
+
 import os
 import zipfile
 
@@ -33,10 +34,20 @@ def read_state_dict(path):
         raise ValueError(f"{file}: the checkpoint is empty (0 bytes); take another one of that run")
     try:
         state = paddle.load(file)
-    except (ValueError, RuntimeError, EOFError, KeyError, AttributeError, ImportError, OSError,
-            zipfile.BadZipFile) as error:
-        raise ValueError(f"{file}: not a readable Paddle checkpoint ({type(error).__name__}); it is "
-                         "truncated or of another framework") from None
+    except (
+        ValueError,
+        RuntimeError,
+        EOFError,
+        KeyError,
+        AttributeError,
+        ImportError,
+        OSError,
+        zipfile.BadZipFile,
+    ) as error:
+        raise ValueError(
+            f"{file}: not a readable Paddle checkpoint ({type(error).__name__}); it is "
+            "truncated or of another framework"
+        ) from None
     if not isinstance(state, dict) or not any(hasattr(v, "shape") for v in state.values()):
         raise ValueError(f"{file}: holds no parameters (found {type(state).__name__})")
     return {k: v for k, v in state.items() if hasattr(v, "shape")}
@@ -57,8 +68,8 @@ def match_keys(model_state, state):
     for key in model_state:
         if key in state:
             names[key] = key
-        elif key.startswith("backbone.") and key[len("backbone."):] in state:
-            names[key] = key[len("backbone."):]
+        elif key.startswith("backbone.") and key[len("backbone.") :] in state:
+            names[key] = key[len("backbone.") :]
     fitting, shapes = {}, []
     for key, source in names.items():
         ours, theirs = list(model_state[key].shape), list(state[source].shape)
@@ -118,8 +129,9 @@ def _fitting(model_state, path, strict, say):
         + _listed("have another shape", shapes)
     )
     if not fitting:
-        raise ValueError(f"{path}: nothing of this checkpoint fits the model; it is of another architecture"
-                         + account)
+        raise ValueError(
+            f"{path}: nothing of this checkpoint fits the model; it is of another architecture" + account
+        )
     if account and strict:
         raise ValueError(
             f"{path}: {len(fitting)} of {len(model_state)} parameters fit.{account}\n"

@@ -1,4 +1,5 @@
 """PaddleDetection's trainer with the gaps closed."""
+
 import os
 
 import paddle.distributed as dist
@@ -19,8 +20,6 @@ class Trainer(PaddleDetectionTrainer):
     - refuses a checkpoint that fits in part, unless the config says ``pretrain_strict: false``, and a
       resumed one in any case;
     - says so when the learning rate does not fit the total batch size;
-    - reads one batch before it starts, since Paddle's loader waits for ever where a transform of the reader
-      fails in the main process (``worker_num: 0``);
     - writes ``history.jsonl``, and with ``progress_bar: true`` shows a bar instead of log lines.
 
     Args:
@@ -60,18 +59,6 @@ class Trainer(PaddleDetectionTrainer):
                 f"{self.cfg.num_classes}; set num_classes: {len(classes)}"
             )
 
-    def _probe_reader(self):
-        """Takes the first image through the transforms, and says which file failed and why."""
-        file = self.dataset.roidbs[0].get("im_file", "the first image")
-        try:
-            self.loader._batch_transforms([self.dataset[0]])
-        except Exception as error:
-            # Whatever a transform raises is about its settings or this image.
-            raise ValueError(
-                f"TrainReader cannot read {file}: {type(error).__name__}: {error}; correct the transforms "
-                "of TrainReader or the image"
-            ) from error
-
     def _init_callbacks(self):
         super()._init_callbacks()
         if self.mode != "train" or dist.get_rank() != 0:
@@ -102,5 +89,7 @@ class Trainer(PaddleDetectionTrainer):
             logger.warning(f"{root}.pdopt is missing: the optimiser starts afresh, at the first epoch")
         super().resume_weights(weights)
         if self.start_epoch >= self.end_epoch:
-            logger.warning(f"{weights}: its run is complete ({self.start_epoch} of {self.end_epoch} epochs); "
-                           f"to train on, raise it, for example with -o epoch={2 * self.end_epoch}")
+            logger.warning(
+                f"{weights}: its run is complete ({self.start_epoch} of {self.end_epoch} epochs); "
+                f"to train on, raise it, for example with -o epoch={2 * self.end_epoch}"
+            )

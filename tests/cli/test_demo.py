@@ -1,4 +1,5 @@
 """The demo from its command, as small as it goes: every promised file is there and says what it should."""
+
 import json
 import subprocess
 import sys
@@ -14,9 +15,21 @@ def test_demo_leaves_a_model_a_report_and_pictures(tmp_path):
     for section in ("TrainDataset", "EvalDataset", "TestDataset"):
         overrides.append(f"{section}.dataset_dir={data}")
     done = subprocess.run(
-        [sys.executable, "-m", "ppdet_ext.cli", "demo", "--output", str(output), "--processes", "2", "-o",
-         *overrides],
-        capture_output=True, text=True, timeout=400,
+        [
+            sys.executable,
+            "-m",
+            "ppdet_ext.cli",
+            "demo",
+            "--output",
+            str(output),
+            "--processes",
+            "2",
+            "-o",
+            *overrides,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=400,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     report = json.loads((output / "report.json").read_text())
@@ -29,9 +42,20 @@ def test_demo_leaves_a_model_a_report_and_pictures(tmp_path):
         picture = cv2.imread(str(output / name))
         assert picture is not None and picture.std() > 5
     predicted = subprocess.run(
-        [sys.executable, "-m", "ppdet_ext.cli", "predict", "--model", str(output / "exported"),
-         str(data / "images" / "val"), "--output", str(tmp_path / "pictures")],
-        capture_output=True, text=True, timeout=100,
+        [
+            sys.executable,
+            "-m",
+            "ppdet_ext.cli",
+            "predict",
+            "--model",
+            str(output / "exported"),
+            str(data / "images" / "val"),
+            "--output",
+            str(tmp_path / "pictures"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=100,
     )
     assert predicted.returncode == 0, predicted.stderr
     assert len(list((tmp_path / "pictures").glob("*.jpg"))) == 8

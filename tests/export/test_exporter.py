@@ -1,6 +1,6 @@
 """Export of a small model on random weights: every file answers as the model as trained."""
+
 import numpy as np
-import ppdet_ext  # noqa: F401  before paddle
 import onnx
 import paddle
 import pytest
@@ -18,9 +18,10 @@ CONFIG = "configs/demo/ppyoloe_nano_demo.yml"
 
 def random_detector(overrides=None, seed=0):
     """A demo-sized detector with random weights and BatchNorm statistics, and its config."""
-    cfg = load_config(CONFIG, {
-        "TestDataset": {"dataset_dir": None, "anno_path": "tests/export/labels.txt"}, **(overrides or {})
-    })
+    cfg = load_config(
+        CONFIG,
+        {"TestDataset": {"dataset_dir": None, "anno_path": "tests/export/labels.txt"}, **(overrides or {})},
+    )
     cfg["TestDataset"] = create("TestDataset")()
     paddle.seed(seed)
     model = create(cfg.architecture)
@@ -45,8 +46,14 @@ def exported(tmp_path_factory):
         boxes, scores = RawGraph(model)(paddle.to_tensor(images))
     said = []
     report = export_model(cfg, model, str(folder), ["paddle", "onnx"], say=said.append)
-    return {"folder": folder, "images": images, "boxes": boxes.numpy(), "scores": scores.numpy(),
-            "report": report, "said": said}
+    return {
+        "folder": folder,
+        "images": images,
+        "boxes": boxes.numpy(),
+        "scores": scores.numpy(),
+        "report": report,
+        "said": said,
+    }
 
 
 @pytest.mark.parametrize("backend", ["paddle_inference", "onnxruntime"])
@@ -88,8 +95,10 @@ def test_infer_cfg(exported):
 
 def test_the_runtime_takes_the_folder(exported):
     image = np.random.RandomState(2).randint(0, 255, (90, 150, 3)).astype("uint8")
-    one, two = (Detector(exported["folder"], backend=name).predict([image])[0]
-                for name in ("onnxruntime", "paddle_inference"))
+    one, two = (
+        Detector(exported["folder"], backend=name).predict([image])[0]
+        for name in ("onnxruntime", "paddle_inference")
+    )
     assert len(one) == len(two)
     np.testing.assert_allclose(one.boxes, two.boxes, atol=0.5)
 
@@ -107,7 +116,9 @@ def test_nms_in_the_graph(tmp_path):
 
     from ppdet_ext.compat import STATIC_GRAPH_FILES, onednn_runs_inference
 
-    graph = next(tmp_path / f"model{ext}" for ext in STATIC_GRAPH_FILES if (tmp_path / f"model{ext}").exists())
+    graph = next(
+        tmp_path / f"model{ext}" for ext in STATIC_GRAPH_FILES if (tmp_path / f"model{ext}").exists()
+    )
     config = inference.Config(str(graph), str(tmp_path / "model.pdiparams"))
     config.disable_glog_info()
     if not onednn_runs_inference():
@@ -131,11 +142,14 @@ def test_free_size_and_fixed_batch(tmp_path):
         assert boxes.shape[1] == sum((side // stride) ** 2 for stride in (8, 16, 32))
 
 
-@pytest.mark.parametrize("change, message", [
-    ({"targets": ["onx"]}, "'onx' is none of paddle, onnx"),
-    ({"image_size": [100, 128]}, "multiple of the coarsest stride, 32"),
-    ({"nms": True, "targets": ["onnx"]}, "without --nms"),
-])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"targets": ["onx"]}, "'onx' is none of paddle, onnx"),
+        ({"image_size": [100, 128]}, "multiple of the coarsest stride, 32"),
+        ({"nms": True, "targets": ["onnx"]}, "without --nms"),
+    ],
+)
 def test_what_cannot_be_made_is_refused(tmp_path, change, message):
     cfg, model = random_detector()
     with pytest.raises(ValueError, match=message):

@@ -147,7 +147,7 @@ def test_a_typo_is_one_line_and_status_2(trained):
         ("epoch=many", "epoch is 'many'; give a whole number"),
         ("use_gpu=true", "this PaddlePaddle is built for the CPU"),
         ("TrainDataset.dataset_dir=nowhere", "nowhere"),
-        ("TrainReader.batch_size=64", f"demo/annotations/train.json: {TRAIN} images make no step of 1 x 64 images"),
+        ("TrainReader.batch_size=64", f"demo/annotations/train.json: {TRAIN} images make no step of 1 x 64"),
         ("num_classes=9", "10 classes, but num_classes is 9; set num_classes: 10"),
         ("pretrain_weights=nowhere", "nowhere.pdparams: no such checkpoint"),
         ("ETHead.fpn_strides=[8,16,32]", "level 0 comes with stride 32 but fpn_strides says 8"),
