@@ -96,7 +96,8 @@ def load_pretrained(model, path, strict=True, say=print):
         model (nn.Layer): receives the parameters, cast to its own dtypes.
         path (str): see :func:`read_state_dict`.
         strict (bool): refuse a checkpoint that does not fit to the last parameter.
-        say (callable): is given the account of a partial load.
+        say (callable): is given the account of a partial load, and a word about alphas that
+            PaddleDetection would read differently.
 
     Returns:
         list[str]: the model's parameters that were loaded.
@@ -112,6 +113,12 @@ def load_pretrained(model, path, strict=True, say=print):
         value = paddle.to_tensor(np.asarray(value))
         dtype = model_state[key].dtype
         model_state[key].set_value(value if value.dtype == dtype else value.astype(dtype))
+    ignored = [k for k, v in fitting.items() if k.endswith(".alpha") and not np.asarray(v).item() > 0]
+    if ignored:
+        say(
+            f"{path}: {_listed('alphas are zero or negative', ignored).strip()}; PaddleDetection computes these "
+            "branches with weight 1, this package with the value itself"
+        )
     return sorted(fitting)
 
 

@@ -242,3 +242,16 @@ def test_read_state_dict_drops_what_is_no_parameter(tmp_path):
     path = str(tmp_path / "mixed.pdparams")
     paddle.save({"weight": paddle.ones([2]), "epoch": 3}, path)
     assert list(read_state_dict(path)) == ["weight"]
+
+
+def test_an_alpha_that_upstream_reads_differently_is_named(tmp_path):
+    model = build("CSPRepResNet.use_alpha=true")
+    state = {name: value.numpy() for name, value in model.state_dict().items()}
+    wrong = "backbone.stages.1.blocks.0.conv2.alpha"
+    state[wrong] = np.array([-0.5], "float32")
+    paddle.save({k: paddle.to_tensor(v) for k, v in state.items()}, str(tmp_path / "m.pdparams"))
+    said = []
+    load_pretrained(model, str(tmp_path / "m"), say=said.append)
+    (line,) = said
+    assert "1 alphas are zero or negative" in line and wrong in line
+    assert model.state_dict()[wrong].item() == -0.5
