@@ -116,8 +116,8 @@ def load_pretrained(model, path, strict=True, say=print):
     ignored = [k for k, v in fitting.items() if k.endswith(".alpha") and not np.asarray(v).item() > 0]
     if ignored:
         say(
-            f"{path}: {_listed('alphas are zero or negative', ignored).strip()}; PaddleDetection computes these "
-            "branches with weight 1, this package with the value itself"
+            f"{path}: {_listed('alphas are zero or negative', ignored).strip()}; PaddleDetection computes "
+            "these branches with weight 1, this package with the value itself"
         )
     return sorted(fitting)
 

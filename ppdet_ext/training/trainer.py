@@ -31,6 +31,10 @@ class Trainer(PaddleDetectionTrainer):
     """
 
     def __init__(self, cfg, mode="train"):
+        if mode == "train" and not cfg.get("output_eval"):
+            # Beside the checkpoints; PaddleDetection drops the boxes of each evaluation where one stands.
+            cfg["output_eval"] = os.path.join(cfg.save_dir, cfg.filename)
+            os.makedirs(cfg["output_eval"], exist_ok=True)
         super().__init__(cfg, mode)
         if self.mode == "train":
             self._check_training_set()
