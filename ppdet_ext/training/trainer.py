@@ -31,10 +31,6 @@ class Trainer(PaddleDetectionTrainer):
     """
 
     def __init__(self, cfg, mode="train"):
-        if mode == "train" and not cfg.get("output_eval"):
-            # Beside the checkpoints; PaddleDetection drops the boxes of each evaluation where one stands.
-            cfg["output_eval"] = os.path.join(cfg.save_dir, cfg.filename)
-            os.makedirs(cfg["output_eval"], exist_ok=True)
         super().__init__(cfg, mode)
         if self.mode == "train":
             self._check_training_set()
@@ -62,6 +58,13 @@ class Trainer(PaddleDetectionTrainer):
                 f"{self.dataset.get_anno()}: {len(classes)} classes, but num_classes is "
                 f"{self.cfg.num_classes}; set num_classes: {len(classes)}"
             )
+
+    def _init_metrics(self, validate=False):
+        if self.mode == "train" and validate and not self.cfg.get("output_eval"):
+            # Beside the checkpoints; PaddleDetection drops the boxes of an evaluation where one stands.
+            self.cfg["output_eval"] = os.path.join(self.cfg.save_dir, self.cfg.filename)
+            os.makedirs(self.cfg["output_eval"], exist_ok=True)
+        super()._init_metrics(validate)
 
     def _init_callbacks(self):
         super()._init_callbacks()

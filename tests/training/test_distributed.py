@@ -77,7 +77,7 @@ def test_two_processes_train_and_evaluate(tmp_path):
     assert logs[0].count("(AP) @[ IoU=0.50:0.95 | area=   all") == 1 and "Average Precision" not in logs[1]
     assert logs[0].count("Save checkpoint") == 2 and "Save checkpoint" not in logs[1]  # the last and the best
     output = {path.name for path in (folder / "output" / "tiny").iterdir()}
-    assert output == {"history.jsonl"} | {
+    assert output == {"history.jsonl", "bbox.json"} | {
         f"{name}.{extension}"
         for name in ("model_final", "best_model")
         for extension in ("pdparams", "pdema", "pdopt")
