@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import inspect
 import os
 import platform
 import re
@@ -154,6 +155,33 @@ def mend_pillow() -> None:
 
     if not hasattr(ImageDraw, "textsize"):
         ImageDraw.textsize = textsize
+
+
+def mend_static_nms() -> None:
+    """Lets Paddle 3 capture PaddleDetection's MultiClassNMS: it no longer takes an op added the old way."""
+    if (paddle_version() or (0,)) < (3,):
+        return
+    import paddle
+    from ppdet.modeling import ops
+
+    dynamic = ops.multiclass_nms
+    if getattr(dynamic, "mended", False):
+        return
+    signature = inspect.signature(dynamic)
+    in_order = ("bboxes", "scores", "rois_num", "score_threshold", "nms_top_k", "keep_top_k", "nms_threshold")
+    in_order += ("normalized", "nms_eta", "background_label")
+
+    def multiclass_nms(*args, **kwargs):
+        if paddle.in_dynamic_mode():
+            return dynamic(*args, **kwargs)
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        given = bound.arguments
+        output, index, counts = paddle._C_ops.multiclass_nms3(*[given[name] for name in in_order])
+        return output, counts if given["return_rois_num"] else None, index if given["return_index"] else None
+
+    multiclass_nms.mended = True
+    ops.multiclass_nms = multiclass_nms
 
 
 def paddle2onnx_options() -> dict:

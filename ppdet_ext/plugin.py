@@ -19,6 +19,7 @@ def setup():
     compat.prepare_paddle()
     compat.mend_data_loader()
     compat.mend_pillow()
+    compat.mend_static_nms()
     # Importing registers; a module is imported once, so nothing is ever registered twice.
     from .data import datasets  # noqa: F401
     from .modeling import assigners, backbones, detectors, heads, necks  # noqa: F401
