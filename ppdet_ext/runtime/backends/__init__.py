@@ -5,13 +5,16 @@ float32 and gives boxes [B, L, 4] float32 (xyxy, network pixels) and scores [B, 
 sigmoid). It is imported when it is asked for, so that a device needs only its own engine.
 """
 
-import difflib
 import importlib
+
+from ..nearest import nearest
 
 # name -> the package that has to be there, what pip calls it
 BACKENDS = {
     "onnxruntime": ("onnxruntime", "onnxruntime"),
+    "openvino": ("openvino", "openvino"),
     "paddle_inference": ("paddle", "paddlepaddle"),
+    "paddle": ("paddle", "paddlepaddle"),
 }
 
 
@@ -31,9 +34,7 @@ def create_backend(name, folder, threads=None):
             command that installs it), `threads` is not positive, or the engine cannot load the model.
     """
     if name not in BACKENDS:
-        near = difflib.get_close_matches(str(name), BACKENDS, 1, 0.4)
-        hint = f"did you mean '{near[0]}'?" if near else f"choose from {', '.join(BACKENDS)}"
-        raise ValueError(f"backend '{name}' is not known; {hint}")
+        raise ValueError(f"backend '{name}' is not known; {nearest(name, BACKENDS)}")
     if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
         raise ValueError(f"threads is {threads!r}; give a whole number from 1 up")
     package, pip_name = BACKENDS[name]

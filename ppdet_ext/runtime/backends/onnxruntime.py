@@ -1,9 +1,9 @@
 """ONNX Runtime on the CPU."""
 
-from pathlib import Path
-
 import numpy as np
 import onnxruntime
+
+from .checks import cannot_load, cannot_run, check_batch, check_ports, find_model
 
 MODEL = "model.onnx"
 
@@ -21,9 +21,7 @@ class Backend:
     """
 
     def __init__(self, folder, threads=None):
-        self.file = Path(folder) / MODEL
-        if not self.file.is_file():
-            raise ValueError(f"{self.file}: is missing; run 'ppdet-ext export' with the target onnx")
+        self.file = find_model(folder, [MODEL], "run 'ppdet-ext export' with the target onnx")
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors only
         if threads is not None:
@@ -33,17 +31,11 @@ class Backend:
                 str(self.file), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # ONNX Runtime's exceptions share no class of their own
-            raise ValueError(
-                f"{self.file}: ONNX Runtime {onnxruntime.__version__} cannot load it "
-                f"({_first_line(error)}); export the model again"
-            ) from None
+            engine = f"ONNX Runtime {onnxruntime.__version__}"
+            raise cannot_load(self.file, engine, _first_line(error)) from None
         inputs = self.session.get_inputs()
-        outputs = [output.name for output in self.session.get_outputs()]
-        if len(inputs) != 1 or not {"boxes", "scores"} <= set(outputs):
-            raise ValueError(
-                f"{self.file}: has inputs {[item.name for item in inputs]} and outputs {outputs}, not one "
-                f"image and boxes, scores; export it with 'ppdet-ext export'"
-            )
+        outputs = self.session.get_outputs()
+        check_ports(self.file, [port.name for port in inputs], [port.name for port in outputs])
         self.input = inputs[0]
 
     def run(self, images):
@@ -58,13 +50,11 @@ class Backend:
         Raises:
             ValueError: the model takes another size or batch.
         """
-        wanted = [side if isinstance(side, int) else None for side in self.input.shape]
-        if len(wanted) != 4 or any(side not in (None, got) for side, got in zip(wanted, images.shape)):
-            raise ValueError(
-                f"{self.file}: takes {self.input.shape}, but the batch is {list(images.shape)}; "
-                f"correct target_size in infer_cfg.yml or the batch size"
-            )
-        boxes, scores = self.session.run(["boxes", "scores"], {self.input.name: images})
+        check_batch(self.file, self.input.shape, images)
+        try:
+            boxes, scores = self.session.run(["boxes", "scores"], {self.input.name: images})
+        except Exception as error:  # as above
+            raise cannot_run(self.file, images, _first_line(error)) from None
         return boxes.astype(np.float32, copy=False), scores.astype(np.float32, copy=False)
 
 
