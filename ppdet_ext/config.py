@@ -3,12 +3,13 @@
 PaddleDetection's own loader runs any ``!!python`` tag it meets. This one knows the tags that its
 registered classes have (``!COCODataSet {...}``) and the plug-in's hook, and refuses the rest.
 """
-import difflib
-import inspect
+
 import os
+import re
 
 import yaml
 
+from .config_checks import check_keys, check_names, nearest
 from .plugin import setup
 
 BASE_KEY = "_BASE_"
@@ -16,6 +17,8 @@ BASE_KEY = "_BASE_"
 CALLING_TAG = "!Callable"
 HOOK_TAG = "tag:yaml.org,2002:python/object/apply:ppdet_ext.setup"
 PYTHON_TAG = "tag:yaml.org,2002:python/"
+# YAML 1.1 reads 1e-3 as text, and people write it for a number.
+EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$")
 
 
 def _loader_class(path):
@@ -50,6 +53,7 @@ def _loader_class(path):
         close = nearest(suffix, known)
         raise ValueError(f"{place(node)}: no class is registered for the tag !{suffix}{close}")
 
+    ConfigLoader.add_implicit_resolver("tag:yaml.org,2002:float", EXPONENT, list("-+.0123456789"))
     for tag, constructor in yaml.Loader.yaml_constructors.items():
         if tag and tag.startswith("!"):
             ConfigLoader.add_constructor(tag, guarded(tag, constructor))
@@ -58,12 +62,6 @@ def _loader_class(path):
     ConfigLoader.add_multi_constructor(PYTHON_TAG, refuse)
     ConfigLoader.add_multi_constructor("!", unknown)
     return ConfigLoader
-
-
-def nearest(name, known):
-    """'; did you mean X?' for the nearest of ``known``, or an empty string."""
-    close = difflib.get_close_matches(str(name), [str(k) for k in known], n=1)
-    return f"; did you mean '{close[0]}'?" if close else ""
 
 
 def _read(path, seen=()):
@@ -170,10 +168,11 @@ def load_config(path, overrides=None):
     config = {name: {} for name in modules}
     for layer in layers:
         _merge(config, layer)
-    _check_override_names(overrides, config)
+    check_keys(overrides, config, "-o ")
     _merge(config, overrides)
     config = {key: value for key, value in config.items() if key not in modules or value != {}}
-    _check_names(config, modules, path)
+    check_keys(config, modules, f"{path}: ")
+    check_names(config, modules, path)
     config["filename"] = os.path.splitext(os.path.basename(path))[0]
     workspace.merge_config(config)
     return workspace.global_config
@@ -190,95 +189,3 @@ def _fresh_workspace(workspace):
         schema.clear()
         workspace.global_config[name] = schema
     return _registered
-
-
-# Top-level keys that PaddleDetection's trainer and commands read and that few configs hold.
-OPTIONAL_KEYS = """
-    amp amp_level custom_black_list custom_white_list cycle_epoch ema_black_list ema_decay ema_decay_type
-    ema_filter_no_grad export find_unused_parameters fuse_normalize init_loss_scaling metric norm_type
-    num_classes pretrain_strict pretrain_weights print_flops print_params progress_bar save_dir to_static trt
-    use_ema use_fused_allreduce_gradients use_gpu use_mlu use_npu use_shared_memory use_vdl use_wandb use_xpu
-    wandb weights worker_num exclude_nms exclude_post_process benchmark lr_reference snapshot_epoch log_iter
-""".split()
-# Keys that PaddleDetection counts with.
-WHOLE_NUMBERS = ("epoch", "snapshot_epoch", "log_iter", "worker_num", "num_classes")
-# Where a reader lists its operators.
-TRANSFORMS = ("sample_transforms", "batch_transforms")
-# Two neighbouring letters swapped in a word of five are at 0.8.
-TYPO = 0.8
-
-
-def _check_override_names(overrides, config):
-    """A key of -o that no config and no trainer knows, and that looks like one they know, is a typo."""
-    known = {*map(str, config), *OPTIONAL_KEYS}
-    for key, value in overrides.items():
-        if isinstance(value, dict) and hasattr(config.get(key), "__dict__"):
-            tag = type(config[key]).__name__
-            raise ValueError(
-                f"-o {key}: the config gives it whole, as !{tag}; write -o {key}='!{tag} {{...}}'"
-            )
-        close = [] if str(key) in known else difflib.get_close_matches(str(key), known, n=1, cutoff=TYPO)
-        if close:
-            raise ValueError(f"-o {key}: the config has no such key; did you mean '{close[0]}'?")
-
-
-def _check_names(config, modules, path):
-    """Every section of a registered class has keys that the class takes, and names that exist."""
-    architecture = config.get("architecture")
-    if architecture is None:
-        raise ValueError(f"{path}: 'architecture' is missing; name one, such as YOLODetector")
-    if str(architecture) not in modules:
-        raise ValueError(f"{path}: architecture '{architecture}' is not registered"
-                         f"{nearest(architecture, modules)}")
-    for key in WHOLE_NUMBERS:
-        if key in config and type(config[key]) is not int:
-            raise ValueError(f"{path}: {key} is {config[key]!r}; give a whole number")
-    for section, values in config.items():
-        schema = modules.get(section)
-        if schema is None:
-            if isinstance(values, dict) and str(section)[:1].isupper():
-                close = nearest(section, modules)
-                if close:
-                    raise ValueError(f"{path}: section '{section}' belongs to no registered module{close}")
-            continue
-        if isinstance(values, dict):
-            _check_section(section, values, schema, {*modules, *config}, modules, path)
-            for stage in TRANSFORMS:
-                _check_transforms(f"{path}: {section}.{stage}", values.get(stage))
-        elif values is None or isinstance(values, (str, int, float, list)):
-            found = "is empty" if values is None else f"is {values!r}"
-            raise ValueError(f"{path}: section '{section}' {found}; give it options, or leave it out")
-
-
-def _check_transforms(place, operators):
-    """A reader's operators exist, and take the options that they are given."""
-    from ppdet.data import transform
-
-    known = [name for name in dir(transform) if inspect.isclass(getattr(transform, name))]
-    for operator in operators or []:
-        if not isinstance(operator, dict):
-            raise ValueError(f"{place}: '{operator}' is no operator with its options; write - Decode: {{}}")
-        for name, options in operator.items():
-            if name not in known:
-                raise ValueError(f"{place}: no operator is called '{name}'{nearest(name, known)}")
-            taken = inspect.signature(getattr(transform, name)).parameters
-            if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
-                continue
-            for option in options or {}:
-                if option not in taken:
-                    raise ValueError(f"{place}: {name} has no option '{option}'{nearest(option, taken)}")
-
-
-def _check_section(section, values, schema, names, modules, path):
-    is_architecture = schema.category == "architecture"
-    for key, value in values.items():
-        if schema.strict and key not in schema.schema:
-            raise ValueError(f"{path}: {section} has no option '{key}'{nearest(key, schema.schema)}")
-        if key in schema.inject or (is_architecture and key in ("backbone", "neck", "yolo_head", "head")):
-            name = value.get("name") if isinstance(value, dict) else value
-            if isinstance(name, str) and name not in names:
-                raise ValueError(f"{path}: {section}.{key}: no module is called '{name}'"
-                                 f"{nearest(name, modules)}")
-            if isinstance(value, dict) and name in modules:
-                options = {k: v for k, v in value.items() if k != "name"}
-                _check_section(name, options, modules[name], names, modules, path)

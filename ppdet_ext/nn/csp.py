@@ -21,7 +21,7 @@ class RepResidualBlock(nn.Layer):
         shortcut (bool): add the input.
         alpha (bool): learnable weight on the RepVGG block's 1x1 branch.
         rep (bool): False puts a plain 3x3 convolution in the RepVGG block's place (ablation).
-        ese (bool): gate the block's output before the shortcut (the seeds' form).
+        ese (bool): gate the block's output before the shortcut.
         depthwise (bool): depthwise-separable 3x3 convolutions; there is no RepVGG block then.
     """
 

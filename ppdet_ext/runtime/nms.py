@@ -70,17 +70,16 @@ def class_agnostic_nms(
     Returns:
         tuple: indices [N] int64 into L and labels [N] int64, by falling score; ties by class, then index.
     """
-    scores = np.array(scores, np.float32)  # a copy
-    if 0 <= background_label < len(scores):
-        scores[background_label] = -np.inf
-    best = scores.argmax(0)
-    top = scores[best, np.arange(len(best))]
-    indices = np.flatnonzero(top > np.float32(score_threshold))
-    indices = indices[np.lexsort((indices, best[indices], -top[indices]))]
-    indices = indices if nms_top_k < 0 else indices[:nms_top_k]
+    scores = np.asarray(scores, np.float32)
+    labels, indices = choose(scores, score_threshold, -1, background_label)
+    order = np.lexsort((indices, labels, -scores[labels, indices]))
+    _, first = np.unique(indices[order], return_index=True)
+    order = order[np.sort(first)]
+    order = order if nms_top_k < 0 else order[:nms_top_k]
+    labels, indices = labels[order], indices[order]
     overlaps = Overlaps(np.asarray(boxes, np.float32)[indices], normalized)
-    kept = _suppress(overlaps, np.zeros_like(indices), nms_threshold, keep_top_k)
-    return indices[kept], best[indices[kept]]
+    kept = _suppress(overlaps, np.zeros_like(labels), nms_threshold, keep_top_k)
+    return indices[kept], labels[kept]
 
 
 def _suppress(overlaps, labels, threshold, keep_top_k):
@@ -96,8 +95,10 @@ def _suppress(overlaps, labels, threshold, keep_top_k):
     threshold = np.float32(threshold)
 
     def suppresses(first, second):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            iou = overlaps.iou(first, second)
         # Not 'iou > threshold': two empty boxes at one place give 0 / 0, and Paddle drops the second.
-        return ~(overlaps.iou(first, second) <= threshold) & (labels[first, None] == labels[second])
+        return ~(iou <= threshold) & (labels[first, None] == labels[second])
 
     kept = np.zeros(0, np.int64)
     for start in range(0, len(labels), BLOCK):

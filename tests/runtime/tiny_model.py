@@ -60,3 +60,22 @@ def write_folder(folder, **changes):
     onnx.checker.check_model(model)
     onnx.save(model, str(folder / "model.onnx"))
     return folder
+
+
+def write_paddle_model(folder):
+    """The same model as a Paddle program, `model.pdmodel` (Paddle 3: `model.json`) and `model.pdiparams`."""
+    import paddle
+
+    class Tiny(paddle.nn.Layer):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("boxes", paddle.to_tensor(BOXES[None]))
+            self.register_buffer("scores", paddle.to_tensor(SCORES[None]))
+
+        def forward(self, image):
+            level = paddle.max(image, axis=[1, 2, 3]).reshape([-1, 1, 1])
+            return self.boxes + level * 0, self.scores * level
+
+    spec = paddle.static.InputSpec([-1, 3, 32, 64], "float32", "image")
+    paddle.jit.save(paddle.jit.to_static(Tiny(), [spec], full_graph=True), str(folder / "model"))
+    return folder

@@ -42,7 +42,7 @@ class CSPRepResNet(nn.Layer):
         trt (bool): spell swish as two ops.
         use_checkpoint (bool): recompute each stage in the backward pass: less memory, more time.
         use_alpha (bool): learnable weight on the 1x1 branches (PP-YOLOE+).
-        ese (str): 'stage' (PP-YOLOE), 'block' (the seeds' form) or 'none'.
+        ese (str): 'stage' (PP-YOLOE), 'block' (a gate in each block) or 'none'.
         use_rep (bool): False replaces RepVGG blocks by plain convolutions.
 
     Source: PP-YOLOE, arXiv:2203.16250, section 2.2.

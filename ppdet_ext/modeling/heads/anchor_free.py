@@ -54,7 +54,7 @@ class AnchorFreeHead(nn.Layer):
         use_varifocal_loss (bool): False takes the focal loss.
         iou_loss (str): a key of ``IOU_LOSSES``.
         static_assigner, assigner: label assigners, called as PaddleDetection's ATSSAssigner and
-            TaskAlignedAssigner; ``assigner: ~`` leaves the static one at work for good.
+            TaskAlignedAssigner; where one is null, the other works from the first epoch to the last.
         nms: PaddleDetection's MultiClassNMS or the like, used by :meth:`post_process`.
         loss_weight (dict | None): 'class', 'iou' and 'dfl'; the published 1, 2.5 and 0.5 by default.
         exclude_nms, exclude_post_process (bool): PaddleDetection's switches for its own exporter.
@@ -81,6 +81,8 @@ class AnchorFreeHead(nn.Layer):
         super().__init__()
         if iou_loss not in IOU_LOSSES:
             raise ValueError(f"{type(self).__name__}: iou_loss '{iou_loss}' is none of {sorted(IOU_LOSSES)}")
+        if static_assigner is None and assigner is None:
+            raise ValueError(f"{type(self).__name__}: static_assigner and assigner are both null; name one")
         self.in_channels = list(in_channels)
         self.num_classes = num_classes
         self.fpn_strides = tuple(fpn_strides)
@@ -168,7 +170,9 @@ class AnchorFreeHead(nn.Layer):
         return assigned[:3]
 
     def _is_static(self, targets):
-        return self.assigner is None or targets["epoch_id"] < self.static_assigner_epoch
+        if self.assigner is None or self.static_assigner is None:
+            return self.assigner is None
+        return targets["epoch_id"] < self.static_assigner_epoch
 
     def _loss(self, logits, regression, points, strides, counts, targets):
         labels, boxes, soft = self._assign(logits, regression, points, strides, counts, targets)

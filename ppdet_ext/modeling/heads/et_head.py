@@ -40,7 +40,7 @@ class GatedStem(nn.Layer):
 
 
 class RepStem(nn.Layer):
-    """A classic RepVGG block of three branches, then ESE (the seeds' form)."""
+    """A classic RepVGG block of three branches, then ESE."""
 
     def __init__(self, channels, act, ese):
         super().__init__()
@@ -85,7 +85,7 @@ class ETHead(AnchorFreeHead):
 
     Args:
         stem (str): 'ese_conv' (PP-YOLOE: gate, then 1x1), 'ese_rep' (gate, then RepVGG block) or
-            'rep_ese' (the seeds': RepVGG block with identity, then gate).
+            'rep_ese' (RepVGG block with identity, then gate).
         act (str): of the stems.
         use_ese (bool): False leaves the gates out.
         trt (bool): spell swish as two ops, and set the NMS to its TensorRT form.

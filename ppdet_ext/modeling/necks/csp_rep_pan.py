@@ -41,7 +41,7 @@ class CSPRepPAN(nn.Layer):
         width_mult, depth_mult (float): shared with the backbone.
         use_alpha (bool): learnable weight on the 1x1 branches.
         trt (bool): spell swish as two ops.
-        ese (str): 'block' gates each block's output (the seeds' form), 'none' leaves it.
+        ese (str): 'block' gates each block's output, 'none' does not.
         use_rep (bool): False replaces RepVGG blocks by plain convolutions.
         depth_wise (bool): depthwise-separable convolutions in the blocks.
 

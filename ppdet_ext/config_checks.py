@@ -1,0 +1,169 @@
+"""Checks of a config against what exists, with the nearest right name in each refusal."""
+
+import difflib
+import inspect
+
+# Top-level keys that PaddleDetection's trainer and commands read and that few configs hold.
+OPTIONAL_KEYS = """
+    amp amp_level custom_black_list custom_white_list cycle_epoch ema_black_list ema_decay ema_decay_type
+    ema_filter_no_grad export find_unused_parameters fuse_normalize init_loss_scaling metric norm_type
+    num_classes pretrain_strict pretrain_weights print_flops print_params progress_bar save_dir to_static trt
+    use_ema use_fused_allreduce_gradients use_gpu use_mlu use_npu use_shared_memory use_vdl use_wandb use_xpu
+    wandb weights worker_num exclude_nms exclude_post_process benchmark lr_reference snapshot_epoch log_iter
+    width_mult depth_mult epoch architecture demo_data
+""".split()
+# Keys that PaddleDetection counts with.
+WHOLE_NUMBERS = ("epoch", "snapshot_epoch", "log_iter", "worker_num", "num_classes")
+NUMBERS = ("depth_mult", "width_mult", "ema_decay")
+METRICS = """COCO VOC SNIPERCOCO RBOX WiderFace KeyPointTopDownCOCOEval KeyPointTopDownMPIIEval
+    KeyPointTopDownCOCOWholeBadyHandEval Pose3DEval MOT MCMOT KITTI ReID MOTDet""".split()
+# Where a reader lists its operators.
+TRANSFORMS = ("sample_transforms", "batch_transforms")
+# Two neighbouring letters swapped in a word of five are at 0.8.
+TYPO = 0.8
+
+
+def nearest(name, known):
+    """'; did you mean X?' for the nearest of ``known``, or an empty string."""
+    close = difflib.get_close_matches(str(name), [str(k) for k in known], n=1)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def check_keys(keys, known, where):
+    """Refuses a top-level key that nobody knows and that looks like one that somebody does.
+
+    Args:
+        keys (dict): the keys, with their values.
+        known (iterable): names of the config's own keys, or of the registered modules.
+        where (str): in front of the message.
+
+    Raises:
+        ValueError: names the key and the nearest known one.
+    """
+    names = {*map(str, known), *OPTIONAL_KEYS}
+    for key, value in keys.items():
+        key = str(key)
+        held = known.get(key) if isinstance(known, dict) else None
+        if isinstance(value, dict) and hasattr(held, "__dict__") and type(held).__name__ != "SchemaDict":
+            tag = type(held).__name__
+            raise ValueError(
+                f"{where}{key}: the config gives it whole, as !{tag}; write {where}{key}='!{tag} {{...}}'"
+            )
+        is_section = isinstance(value, dict) and key[:1].isupper() and not where.startswith("-o")
+        if key not in names and not is_section:  # sections are looked at by check_names
+            close = difflib.get_close_matches(key, names, n=1, cutoff=TYPO)
+            close += [name for name in names if name.lower() == key.lower()]
+            if close:
+                raise ValueError(f"{where}{key}: the config has no such key; did you mean '{close[0]}'?")
+
+
+def check_names(config, modules, path):
+    """Refuses a config that names what does not exist or gives a value nobody can use.
+
+    Args:
+        config (dict): merged.
+        modules (dict): PaddleDetection's registered modules, name to schema.
+        path (str): the config's file, for messages.
+
+    Raises:
+        ValueError: names the section, the wrong name or value and the nearest right one.
+    """
+    architecture = config.get("architecture")
+    if architecture is None:
+        raise ValueError(f"{path}: 'architecture' is missing; name one, such as YOLODetector")
+    if str(architecture) not in modules:
+        raise ValueError(
+            f"{path}: architecture '{architecture}' is not registered{nearest(architecture, modules)}"
+        )
+    for key in WHOLE_NUMBERS:
+        if key in config and type(config[key]) is not int:
+            raise ValueError(f"{path}: {key} is {config[key]!r}; give a whole number")
+    for key in NUMBERS:
+        if key in config and (isinstance(config[key], bool) or not isinstance(config[key], (int, float))):
+            raise ValueError(f"{path}: {key} is {config[key]!r}; give a number")
+    if config.get("metric", "COCO") not in METRICS:
+        raise ValueError(
+            f"{path}: metric '{config['metric']}' does not exist{nearest(config['metric'], METRICS)}"
+        )
+    _check_schedule(config, path)
+    for section, values in config.items():
+        schema = modules.get(section)
+        if schema is None:
+            if isinstance(values, dict) and str(section)[:1].isupper():
+                close = nearest(section, modules)
+                if close:
+                    raise ValueError(f"{path}: section '{section}' belongs to no registered module{close}")
+            continue
+        if isinstance(values, dict):
+            _check_section(section, values, schema, {*modules, *config}, modules, path)
+            for stage in TRANSFORMS:
+                _check_transforms(f"{path}: {section}.{stage}", values.get(stage))
+        elif values is None or isinstance(values, (str, int, float, list)):
+            found = "is empty" if values is None else f"is {values!r}"
+            raise ValueError(f"{path}: section '{section}' {found}; give it options, or leave it out")
+
+
+def _check_transforms(place, operators):
+    """A reader's operators exist, and take the options that they are given."""
+    from ppdet.data import transform
+
+    known = [name for name in dir(transform) if inspect.isclass(getattr(transform, name))]
+    for operator in operators or []:
+        if not isinstance(operator, dict):
+            raise ValueError(f"{place}: '{operator}' is no operator with its options; write - Decode: {{}}")
+        for name, options in operator.items():
+            if name not in known:
+                raise ValueError(f"{place}: no operator is called '{name}'{nearest(name, known)}")
+            taken = inspect.signature(getattr(transform, name)).parameters
+            if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
+                continue
+            for option in options or {}:
+                if option not in taken:
+                    raise ValueError(f"{place}: {name} has no option '{option}'{nearest(option, taken)}")
+
+
+def _check_section(section, values, schema, names, modules, path):
+    is_architecture = schema.category == "architecture"
+    for key, value in values.items():
+        if schema.strict and key not in schema.schema:
+            raise ValueError(f"{path}: {section} has no option '{key}'{nearest(key, schema.schema)}")
+        if key in schema.inject or (is_architecture and key in ("backbone", "neck", "yolo_head", "head")):
+            name = value.get("name") if isinstance(value, dict) else value
+            if isinstance(name, str) and name not in names:
+                raise ValueError(
+                    f"{path}: {section}.{key}: no module is called '{name}'{nearest(name, modules)}"
+                )
+            if isinstance(value, dict) and name in modules:
+                options = {k: v for k, v in value.items() if k != "name"}
+                _check_section(name, options, modules[name], names, modules, path)
+
+
+def _check_schedule(config, path):
+    """The optimiser and the schedulers exist, take their options, and the rate is a number."""
+    from paddle import optimizer as paddle_optimizers
+    from ppdet.optimizer import optimizer as ppdet_optimizers
+
+    rate = config.get("LearningRate") or {}
+    if not isinstance(rate.get("base_lr", 0.0), (int, float)):
+        raise ValueError(f"{path}: LearningRate.base_lr is {rate['base_lr']!r}; give a number")
+    for scheduler in rate.get("schedulers") or []:
+        if isinstance(scheduler, dict):
+            options = {key: value for key, value in scheduler.items() if key != "name"}
+            _check_call(f"{path}: LearningRate.schedulers", scheduler.get("name"), options, ppdet_optimizers)
+    optimiser = (config.get("OptimizerBuilder") or {}).get("optimizer")
+    if isinstance(optimiser, dict) and optimiser.get("type") != "AdamWDL":
+        options = {k: v for k, v in optimiser.items() if k not in ("type", "param_groups")}
+        _check_call(f"{path}: OptimizerBuilder.optimizer", optimiser.get("type"), options, paddle_optimizers)
+
+
+def _check_call(place, name, options, module):
+    """A class of that name is in the module, and takes these options."""
+    known = [n for n in dir(module) if inspect.isclass(getattr(module, n)) and n[:1].isupper()]
+    if name not in known:
+        raise ValueError(f"{place}: '{name}' does not exist{nearest(name, known)}")
+    taken = inspect.signature(getattr(module, name)).parameters
+    for option in options:
+        if option not in taken:
+            raise ValueError(
+                f"{place}: {name} takes no '{option}'{nearest(option, taken)}; a _BASE_ file may give it"
+            )
