@@ -9,7 +9,8 @@ import re
 
 import yaml
 
-from .config_checks import check_keys, check_names, nearest
+from .config_checks import check_names, check_overrides
+from .nearest import did_you_mean
 from .plugin import setup
 
 BASE_KEY = "_BASE_"
@@ -50,7 +51,7 @@ def _loader_class(path):
 
     def unknown(loader, suffix, node):
         known = [tag[1:] for tag in ConfigLoader.yaml_constructors if tag and tag.startswith("!")]
-        close = nearest(suffix, known)
+        close = did_you_mean(suffix, known)
         raise ValueError(f"{place(node)}: no class is registered for the tag !{suffix}{close}")
 
     ConfigLoader.add_implicit_resolver("tag:yaml.org,2002:float", EXPONENT, list("-+.0123456789"))
@@ -168,10 +169,9 @@ def load_config(path, overrides=None):
     config = {name: {} for name in modules}
     for layer in layers:
         _merge(config, layer)
-    check_keys(overrides, config, "-o ")
+    check_overrides(overrides, config)
     _merge(config, overrides)
     config = {key: value for key, value in config.items() if key not in modules or value != {}}
-    check_keys(config, modules, f"{path}: ")
     check_names(config, modules, path)
     config["filename"] = os.path.splitext(os.path.basename(path))[0]
     workspace.merge_config(config)

@@ -1,7 +1,8 @@
 """Checks of a config against what exists, with the nearest right name in each refusal."""
 
-import difflib
 import inspect
+
+from .nearest import did_you_mean, nearest
 
 # Top-level keys that PaddleDetection's trainer and commands read and that few configs hold.
 OPTIONAL_KEYS = """
@@ -23,38 +24,40 @@ TRANSFORMS = ("sample_transforms", "batch_transforms")
 TYPO = 0.8
 
 
-def nearest(name, known):
-    """'; did you mean X?' for the nearest of ``known``, or an empty string."""
-    close = difflib.get_close_matches(str(name), [str(k) for k in known], n=1)
-    return f"; did you mean '{close[0]}'?" if close else ""
-
-
-def check_keys(keys, known, where):
-    """Refuses a top-level key that nobody knows and that looks like one that somebody does.
+def check_overrides(overrides, config):
+    """Refuses a top-level key of ``-o`` that nobody knows and that looks like one that somebody does.
 
     Args:
-        keys (dict): the keys, with their values.
-        known (iterable): names of the config's own keys, or of the registered modules.
-        where (str): in front of the message.
+        overrides (dict): what ``-o`` says.
+        config (dict): what the files say, registered modules included.
 
     Raises:
         ValueError: names the key and the nearest known one.
     """
-    names = {*map(str, known), *OPTIONAL_KEYS}
-    for key, value in keys.items():
-        key = str(key)
-        held = known.get(key) if isinstance(known, dict) else None
-        if isinstance(value, dict) and hasattr(held, "__dict__") and type(held).__name__ != "SchemaDict":
-            tag = type(held).__name__
+    known = {*map(str, config), *OPTIONAL_KEYS}
+    for key, value in overrides.items():
+        if isinstance(value, dict) and hasattr(config.get(key), "__dict__"):
+            tag = type(config[key]).__name__
             raise ValueError(
-                f"{where}{key}: the config gives it whole, as !{tag}; write {where}{key}='!{tag} {{...}}'"
+                f"-o {key}: the config gives it whole, as !{tag}; write -o {key}='!{tag} {{...}}'"
             )
-        is_section = isinstance(value, dict) and key[:1].isupper() and not where.startswith("-o")
-        if key not in names and not is_section:  # sections are looked at by check_names
-            close = difflib.get_close_matches(key, names, n=1, cutoff=TYPO)
-            close += [name for name in names if name.lower() == key.lower()]
-            if close:
-                raise ValueError(f"{where}{key}: the config has no such key; did you mean '{close[0]}'?")
+        close = None if str(key) in known else nearest(key, known, TYPO)
+        if close:
+            raise ValueError(f"-o {key}: the config has no such key; did you mean '{close}'?")
+
+
+def _check_file_keys(config, modules, path):
+    """The same for files, but only where nothing else can be meant: configs hold keys of many tools."""
+    for key, value in config.items():
+        key = str(key)
+        if key in modules or key in OPTIONAL_KEYS:
+            continue
+        if isinstance(value, dict):
+            close = next((name for name in modules if name.lower() == key.lower()), None)
+        else:
+            close = nearest(key, [name for name in OPTIONAL_KEYS if abs(len(name) - len(key)) <= 1], TYPO)
+        if close and close not in config:
+            raise ValueError(f"{path}: {key}: no command knows this key; did you mean '{close}'?")
 
 
 def check_names(config, modules, path):
@@ -73,7 +76,7 @@ def check_names(config, modules, path):
         raise ValueError(f"{path}: 'architecture' is missing; name one, such as YOLODetector")
     if str(architecture) not in modules:
         raise ValueError(
-            f"{path}: architecture '{architecture}' is not registered{nearest(architecture, modules)}"
+            f"{path}: architecture '{architecture}' is not registered{did_you_mean(architecture, modules)}"
         )
     for key in WHOLE_NUMBERS:
         if key in config and type(config[key]) is not int:
@@ -83,14 +86,15 @@ def check_names(config, modules, path):
             raise ValueError(f"{path}: {key} is {config[key]!r}; give a number")
     if config.get("metric", "COCO") not in METRICS:
         raise ValueError(
-            f"{path}: metric '{config['metric']}' does not exist{nearest(config['metric'], METRICS)}"
+            f"{path}: metric '{config['metric']}' does not exist{did_you_mean(config['metric'], METRICS)}"
         )
+    _check_file_keys(config, modules, path)
     _check_schedule(config, path)
     for section, values in config.items():
         schema = modules.get(section)
         if schema is None:
             if isinstance(values, dict) and str(section)[:1].isupper():
-                close = nearest(section, modules)
+                close = did_you_mean(section, modules)
                 if close:
                     raise ValueError(f"{path}: section '{section}' belongs to no registered module{close}")
             continue
@@ -113,25 +117,25 @@ def _check_transforms(place, operators):
             raise ValueError(f"{place}: '{operator}' is no operator with its options; write - Decode: {{}}")
         for name, options in operator.items():
             if name not in known:
-                raise ValueError(f"{place}: no operator is called '{name}'{nearest(name, known)}")
+                raise ValueError(f"{place}: no operator is called '{name}'{did_you_mean(name, known)}")
             taken = inspect.signature(getattr(transform, name)).parameters
             if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
                 continue
             for option in options or {}:
                 if option not in taken:
-                    raise ValueError(f"{place}: {name} has no option '{option}'{nearest(option, taken)}")
+                    raise ValueError(f"{place}: {name} has no option '{option}'{did_you_mean(option, taken)}")
 
 
 def _check_section(section, values, schema, names, modules, path):
     is_architecture = schema.category == "architecture"
     for key, value in values.items():
         if schema.strict and key not in schema.schema:
-            raise ValueError(f"{path}: {section} has no option '{key}'{nearest(key, schema.schema)}")
+            raise ValueError(f"{path}: {section} has no option '{key}'{did_you_mean(key, schema.schema)}")
         if key in schema.inject or (is_architecture and key in ("backbone", "neck", "yolo_head", "head")):
             name = value.get("name") if isinstance(value, dict) else value
             if isinstance(name, str) and name not in names:
                 raise ValueError(
-                    f"{path}: {section}.{key}: no module is called '{name}'{nearest(name, modules)}"
+                    f"{path}: {section}.{key}: no module is called '{name}'{did_you_mean(name, modules)}"
                 )
             if isinstance(value, dict) and name in modules:
                 options = {k: v for k, v in value.items() if k != "name"}
@@ -160,10 +164,10 @@ def _check_call(place, name, options, module):
     """A class of that name is in the module, and takes these options."""
     known = [n for n in dir(module) if inspect.isclass(getattr(module, n)) and n[:1].isupper()]
     if name not in known:
-        raise ValueError(f"{place}: '{name}' does not exist{nearest(name, known)}")
+        raise ValueError(f"{place}: '{name}' does not exist{did_you_mean(name, known)}")
     taken = inspect.signature(getattr(module, name)).parameters
     for option in options:
         if option not in taken:
             raise ValueError(
-                f"{place}: {name} takes no '{option}'{nearest(option, taken)}; a _BASE_ file may give it"
+                f"{place}: {name} takes no '{option}'{did_you_mean(option, taken)}; a _BASE_ file may give it"
             )

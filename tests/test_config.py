@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import ppdet_ext  # noqa: F401  before paddle
-from ppdet_ext.config import check_tags, load_config, nearest, parse_overrides
+from ppdet_ext.config import check_tags, load_config, parse_overrides
+from ppdet_ext.nearest import did_you_mean
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / "configs"
@@ -322,5 +323,5 @@ def test_a_refused_config_leaves_a_loader_that_works(tmp_path):
 
 
 def test_nearest():
-    assert nearest("ETHaed", ["ETHead", "Other"]) == "; did you mean 'ETHead'?"
-    assert nearest("zzz", ["ETHead"]) == ""
+    assert did_you_mean("ETHaed", ["ETHead", "Other"]) == "; did you mean 'ETHead'?"
+    assert did_you_mean("zzz", ["ETHead"]) == ""

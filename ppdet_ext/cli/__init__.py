@@ -6,21 +6,22 @@ A verb's file has `add_arguments(parser)` and `run(args) -> int` (the exit statu
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib
 import os
 import sys
+
+from ppdet_ext.nearest import choice
 
 PROG = "ppdet-ext"
 # verb: (module, one line of what it does)
 VERBS = {
     "demo": ("ppdet_ext.cli.demo", "train a small detector, export it, run it: the whole way in minutes"),
-    "data": ("ppdet_ext.cli.data", "check, convert and look at a dataset"),
+    "data": ("ppdet_ext.cli.data", "make the demo set"),
     "train": ("ppdet_ext.cli.train", "train a detector from a config (PaddleDetection's flags)"),
     "eval": ("ppdet_ext.cli.eval", "evaluate a checkpoint on the config's dataset (PaddleDetection's flags)"),
     "infer": ("ppdet_ext.cli.infer", "detect objects with a checkpoint (PaddleDetection's flags)"),
     "predict": ("ppdet_ext.cli.predict", "detect objects in pictures with an exported model"),
-    "export": ("ppdet_ext.cli.export", "turn a trained model into files for Paddle, ONNX, OpenVINO, ..."),
+    "export": ("ppdet_ext.cli.export", "turn a trained model into files for Paddle and ONNX engines"),
     "doctor": ("ppdet_ext.cli.doctor", "say what this machine can run, what is missing and how to get it"),
 }
 
@@ -63,9 +64,7 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     verb = argv[0]
     if verb not in VERBS:
-        near = difflib.get_close_matches(verb, VERBS, n=1)
-        mend = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(VERBS)}"
-        return _fail(PROG, f"no verb '{verb}'; {mend}")
+        return _fail(PROG, f"no verb '{verb}'; {choice(verb, VERBS)}")
     return _run(verb, argv[1:])
 
 

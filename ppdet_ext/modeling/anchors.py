@@ -2,6 +2,7 @@
 
 Coordinate conventions: x to the right, y down; a cell's point is its centre; boxes are xyxy.
 """
+
 from functools import lru_cache
 
 import numpy as np

@@ -5,6 +5,7 @@ set: `planes(gt)` of shape `[n, 1]` against `planes(pred)` of shape `[1, L]` giv
 Every function takes Paddle tensors or NumPy arrays; both follow IEEE single precision for these
 operations, so both give the same bits.
 """
+
 import numpy as np
 import paddle
 

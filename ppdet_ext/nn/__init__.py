@@ -1,4 +1,5 @@
 """Building blocks of the networks: plain Paddle layers, no PaddleDetection."""
+
 from .activation import ACTIVATIONS, build_activation
 from .conv import ConvNormAct, SeparableConvNormAct
 from .csp import CSPRepStage, CSPStage, RepResidualBlock

@@ -1,8 +1,9 @@
 """Activations by name."""
-import difflib
 
 import paddle.nn as nn
 import paddle.nn.functional as F
+
+from ppdet_ext.nearest import choice
 
 
 class PlainSwish(nn.Layer):
@@ -46,7 +47,5 @@ def build_activation(name, trt=False):
     if trt and name in ("swish", "silu"):
         return PlainSwish()
     if name not in ACTIVATIONS:
-        near = difflib.get_close_matches(str(name), ACTIVATIONS, n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else f"; choose one of {', '.join(ACTIVATIONS)}"
-        raise ValueError(f"unknown activation '{name}'{hint}")
+        raise ValueError(f"unknown activation '{name}'; {choice(name, ACTIVATIONS)}")
     return ACTIVATIONS[name]()

@@ -1,4 +1,5 @@
 """Convolution, BatchNorm and activation as one layer; dense and depthwise-separable."""
+
 import paddle.nn as nn
 from paddle import ParamAttr
 from paddle.regularizer import L2Decay

@@ -3,6 +3,7 @@
 Attribute names are the state-dict keys of PaddleDetection's published weights.
 Source: CSPNet, arXiv:1911.11929; PP-YOLOE, arXiv:2203.16250, figure 3.
 """
+
 import paddle
 import paddle.nn as nn
 

@@ -1,4 +1,5 @@
 """DropBlock regularisation."""
+
 import paddle
 import paddle.nn as nn
 import paddle.nn.functional as F

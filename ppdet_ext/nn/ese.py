@@ -1,4 +1,5 @@
 """Effective squeeze-and-excitation."""
+
 import paddle.nn as nn
 import paddle.nn.functional as F
 

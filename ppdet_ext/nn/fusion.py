@@ -3,6 +3,7 @@
 Everything is computed in float64 NumPy and rounded once, into the layer's own dtype.
 Source: RepVGG (arXiv:2101.03697, section 3.3).
 """
+
 import numpy as np
 import paddle
 import paddle.nn as nn

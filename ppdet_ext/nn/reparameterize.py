@@ -1,4 +1,5 @@
 """From the training form of a network to its deployed form."""
+
 import paddle
 
 

@@ -1,4 +1,5 @@
 """The RepVGG block: parallel branches in training, one convolution in deployment."""
+
 import paddle
 import paddle.nn as nn
 from paddle import ParamAttr
@@ -72,9 +73,7 @@ class RepVGGBlock(nn.Layer):
         self.conv2 = ConvNormAct(in_channels, out_channels, 1, stride, groups, **bn)
         has_identity = identity and in_channels == out_channels and stride == 1
         self.identity = batch_norm(in_channels, bn_epsilon, bn_momentum) if has_identity else None
-        self.alpha = (
-            self.create_parameter([1], attr=ParamAttr(initializer=Constant(1.0))) if alpha else None
-        )
+        self.alpha = self.create_parameter([1], attr=ParamAttr(initializer=Constant(1.0))) if alpha else None
 
     def forward(self, x):
         if self.deployed:

@@ -1,4 +1,5 @@
 """Sizes and resizing that hold for fixed and for dynamic shapes."""
+
 import paddle
 import paddle.nn.functional as F
 

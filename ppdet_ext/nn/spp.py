@@ -1,4 +1,5 @@
 """Spatial pyramid pooling."""
+
 import paddle
 import paddle.nn as nn
 

@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 
+from ppdet_ext.nearest import choice
+
 from .matrix_nms import matrix_nms
-from .nearest import nearest
 from .nms import class_agnostic_nms, multiclass_nms
 from .soft_nms import soft_nms
 
@@ -88,7 +89,7 @@ class NMS:
         settings = dict(entry)
         name = settings.pop("name", "MultiClassNMS")
         if not isinstance(name, str) or name not in KINDS:
-            raise ValueError(f"{source}: NMS '{name}' is not known; {nearest(name, KINDS)}")
+            raise ValueError(f"{source}: NMS '{name}' is not known; {choice(name, KINDS)}")
         self.function, defaults = KINDS[name]
         if name == "MultiClassNMS" and settings.pop("nms_eta", 1.0) != 1.0:
             raise ValueError(
@@ -98,7 +99,7 @@ class NMS:
             if key not in defaults:
                 raise ValueError(
                     f"{source}: NMS is {name}, of which the setting '{key}' is not known; "
-                    f"{nearest(key, defaults)}"
+                    f"{choice(key, defaults)}"
                 )
             fits, mend = CHECKS[key]
             if not fits(value):

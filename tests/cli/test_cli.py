@@ -46,7 +46,7 @@ def test_version(capsys):
     [
         ("exprot", "did you mean 'export'?"),
         ("docter", "did you mean 'doctor'?"),
-        ("zzz", "there are: demo, data"),
+        ("zzz", "choose from demo, data"),
     ],
 )
 def test_unknown_verb_gets_the_nearest_name(typed, answer, capsys):

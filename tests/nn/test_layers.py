@@ -257,7 +257,7 @@ def test_activation_of_none_and_of_a_layer():
 
 
 @pytest.mark.parametrize("name, hint", [("swich", "did you mean 'swish'"), ("hard_sigmoid", "'hardsigmoid'"),
-                                        ("xyz", "choose one of relu, ")])
+                                        ("xyz", "choose from relu, ")])
 def test_an_unknown_activation_names_the_nearest(name, hint):
     with pytest.raises(ValueError, match=f"unknown activation '{name}'.*{hint}"):
         build_activation(name)

@@ -1,4 +1,5 @@
 """Label assigners: which anchor learns which gt. Importing this registers them with ppdet."""
+
 from .atss import ATSSLabelAssigner
 from .tal import TALLabelAssigner
 

@@ -1,4 +1,5 @@
 """Adaptive training sample selection."""
+
 import numpy as np
 import paddle
 from paddle import nn
@@ -48,6 +49,7 @@ class ATSSLabelAssigner(nn.Layer):
         mode: 'per_image' for CPUs, 'batch' for GPUs, 'auto' for what suits the place of the gts.
             The result is the same.
     """
+
     __shared__ = ["num_classes"]
 
     def __init__(self, topk=9, num_classes=80, force_gt_matching=False, eps=1e-9, mode="auto"):
@@ -61,8 +63,17 @@ class ATSSLabelAssigner(nn.Layer):
         self.mode = check_mode(mode)
 
     @paddle.no_grad()
-    def forward(self, anchor_bboxes, num_anchors_list, gt_labels, gt_bboxes, pad_gt_mask,
-                bg_index, gt_scores=None, pred_bboxes=None):
+    def forward(
+        self,
+        anchor_bboxes,
+        num_anchors_list,
+        gt_labels,
+        gt_bboxes,
+        pad_gt_mask,
+        bg_index,
+        gt_scores=None,
+        pred_bboxes=None,
+    ):
         """Assigns gts to anchors. Boxes are xyxy, in one unit throughout (input pixels).
 
         Args:
@@ -83,12 +94,13 @@ class ATSSLabelAssigner(nn.Layer):
         check_gts(gt_labels, gt_bboxes, pad_gt_mask)
         num_anchors = anchor_bboxes.shape[0]
         if sum(num_anchors_list) != num_anchors:
-            raise ValueError(f"num_anchors_list: {list(num_anchors_list)} adds up to "
-                             f"{sum(num_anchors_list)}, but there are {num_anchors} anchors")
+            raise ValueError(
+                f"num_anchors_list: {list(num_anchors_list)} adds up to "
+                f"{sum(num_anchors_list)}, but there are {num_anchors} anchors"
+            )
         batch, num_gts = gt_bboxes.shape[:2]
         if num_gts == 0:
-            return empty_targets(batch, num_anchors, 0, gt_labels.dtype, bg_index,
-                                 self.num_classes)
+            return empty_targets(batch, num_anchors, 0, gt_labels.dtype, bg_index, self.num_classes)
         assign = self._per_image if is_per_image(self.mode, gt_bboxes) else self._batch
         gt_index, positive = assign(anchor_bboxes, list(num_anchors_list), gt_bboxes, pad_gt_mask)
         soft = positive.astype("float32")
@@ -96,8 +108,7 @@ class ATSSLabelAssigner(nn.Layer):
             soft = soft * self._overlap(gt_index, gt_bboxes, as_float32(pred_bboxes))
         elif gt_scores is not None:
             soft = soft * paddle.take_along_axis(gt_scores.squeeze(-1), gt_index, axis=1)
-        return build_targets(gt_index, positive, soft, gt_labels, gt_bboxes, bg_index,
-                             self.num_classes)
+        return build_targets(gt_index, positive, soft, gt_labels, gt_bboxes, bg_index, self.num_classes)
 
     @staticmethod
     def _overlap(gt_index, gt_bboxes, pred_bboxes):
@@ -115,8 +126,7 @@ class ATSSLabelAssigner(nn.Layer):
             One pair a level, each `[..., k]` and ascending: distances, and int64 indices in L.
         """
         nearest, start = [], 0
-        for size, level in zip(num_anchors_list,
-                               paddle.split(distances, num_anchors_list, axis=-1)):
+        for size, level in zip(num_anchors_list, paddle.split(distances, num_anchors_list, axis=-1)):
             near, top = paddle.topk(level, min(self.topk + extra, size), axis=-1, largest=False)
             nearest.append((near, top + start))
             start += size
@@ -129,21 +139,23 @@ class ATSSLabelAssigner(nn.Layer):
     def _batch(self, anchors, num_anchors_list, gt_bboxes, pad_gt_mask):
         points = _centers(anchors)
         distances = (_centers(gt_bboxes).unsqueeze(2) - points).norm(2, axis=-1)
-        nearest = paddle.concat(
-            [top for _, top in self._nearest(distances, num_anchors_list)], axis=-1)
+        nearest = paddle.concat([top for _, top in self._nearest(distances, num_anchors_list)], axis=-1)
         del distances
         ious = pairwise_iou(gt_bboxes, anchors, _ANCHOR_IOU_EPS)
         overlap = paddle.take_along_axis(ious, nearest, axis=-1) * pad_gt_mask
-        x, y = (paddle.gather(plane, nearest.flatten()).reshape(nearest.shape)
-                for plane in (points[:, 0], points[:, 1]))
-        keep = (overlap > self._threshold(overlap)) & is_inside(
-            x, y, planes(gt_bboxes.unsqueeze(2)))
+        x, y = (
+            paddle.gather(plane, nearest.flatten()).reshape(nearest.shape)
+            for plane in (points[:, 0], points[:, 1])
+        )
+        keep = (overlap > self._threshold(overlap)) & is_inside(x, y, planes(gt_bboxes.unsqueeze(2)))
         claims = paddle.zeros_like(ious).put_along_axis_(
-            nearest, keep.astype("float32") * pad_gt_mask, axis=-1)
+            nearest, keep.astype("float32") * pad_gt_mask, axis=-1
+        )
         gt_index, positive = resolve_mask(claims, ious)
         if self.force_gt_matching:
             forced = paddle.zeros_like(ious).put_along_axis_(
-                ious.argmax(axis=-1, keepdim=True), pad_gt_mask, axis=-1)
+                ious.argmax(axis=-1, keepdim=True), pad_gt_mask, axis=-1
+            )
             alone = forced.sum(axis=1) == 1
             gt_index = paddle.where(alone, forced.argmax(axis=1), gt_index)
             positive = positive | alone
@@ -161,9 +173,12 @@ class ATSSLabelAssigner(nn.Layer):
 
         nearest = []
         for start in range(0, len(rows), CHUNK):
-            image, row = images[start:start + CHUNK], rows[start:start + CHUNK]
-            nearest.append(self._nearest_anchors(
-                centers[image, row], points, num_anchors_list, image * shape[1] + row, shape))
+            image, row = images[start : start + CHUNK], rows[start : start + CHUNK]
+            nearest.append(
+                self._nearest_anchors(
+                    centers[image, row], points, num_anchors_list, image * shape[1] + row, shape
+                )
+            )
         nearest = np.concatenate(nearest)
 
         gt = planes(gts[images, rows][:, None])
@@ -174,14 +189,21 @@ class ATSSLabelAssigner(nn.Layer):
         keep = (overlap > threshold)[images, rows]
         keep &= is_inside(points[nearest, 0], points[nearest, 1], gt)
         row, rank = np.nonzero(keep)
-        owner = resolve_claims(images[row], rows[row], nearest[row, rank], gts, real,
-                               anchors[None], _ANCHOR_IOU_EPS)
+        owner = resolve_claims(
+            images[row], rows[row], nearest[row, rank], gts, real, anchors[None], _ANCHOR_IOU_EPS
+        )
         if self.force_gt_matching:
-            best = np.concatenate([
-                iou(tuple(plane[start:start + CHUNK] for plane in gt), planes(anchors),
-                    _ANCHOR_IOU_EPS).argmax(axis=1) for start in range(0, len(rows), CHUNK)])
-            keys, first, count = np.unique(images * len(anchors) + best, return_index=True,
-                                           return_counts=True)
+            best = np.concatenate(
+                [
+                    iou(
+                        tuple(plane[start : start + CHUNK] for plane in gt), planes(anchors), _ANCHOR_IOU_EPS
+                    ).argmax(axis=1)
+                    for start in range(0, len(rows), CHUNK)
+                ]
+            )
+            keys, first, count = np.unique(
+                images * len(anchors) + best, return_index=True, return_counts=True
+            )
             owner.reshape(-1)[keys[count == 1]] = rows[first[count == 1]]
         return paddle.to_tensor(owner.clip(0)), paddle.to_tensor(owner >= 0)
 
@@ -197,13 +219,14 @@ class ATSSLabelAssigner(nn.Layer):
         for near, top in self._nearest(paddle.to_tensor(squared), num_anchors_list, extra=1):
             near = near.numpy()
             clear &= (np.diff(near) > _CLEAR_GAP * near[:, 1:]).all(axis=1)
-            nearest.append(top[:, :self.topk].numpy())
+            nearest.append(top[:, : self.topk].numpy())
         nearest = np.concatenate(nearest, axis=1)
         unclear = np.flatnonzero(~clear)
         if len(unclear):
             distances = self._distances(centers[unclear], points, dense_rows[unclear], shape)
             nearest[unclear] = np.concatenate(
-                [top.numpy() for _, top in self._nearest(distances, num_anchors_list)], axis=1)
+                [top.numpy() for _, top in self._nearest(distances, num_anchors_list)], axis=1
+            )
         return nearest
 
     @staticmethod
@@ -215,6 +238,7 @@ class ATSSLabelAssigner(nn.Layer):
             np.subtract(centers[:, axis, None], points[:, axis], out=offsets[..., axis])
         if (dense_rows[-1] + 1) * num_anchors > np.prod(shape) - 64:
             flat = (dense_rows[:, None] * num_anchors + np.arange(num_anchors)).reshape(-1)
-        distances = apply_as_dense(lambda tensor: tensor.norm(2, axis=-1),
-                                   offsets.reshape(-1, 2), shape, flat)
+        distances = apply_as_dense(
+            lambda tensor: tensor.norm(2, axis=-1), offsets.reshape(-1, 2), shape, flat
+        )
         return paddle.to_tensor(distances.reshape(-1, num_anchors))

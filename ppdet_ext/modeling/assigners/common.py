@@ -10,6 +10,7 @@ anchors that can matter, in NumPy: for CPUs, where Paddle's broadcast comparison
 cost 20 to 60 times NumPy's. It leaves to Paddle the operations whose bits or whose order of ties
 NumPy doesn't share: power, norm, standard deviation and top-k.
 """
+
 import numpy as np
 import paddle
 
@@ -44,11 +45,15 @@ def as_float32(tensor):
 def check_gts(gt_labels, gt_bboxes, pad_gt_mask):
     """Raises ValueError unless the gts are `[B, n, 1]`, `[B, n, 4]` and `[B, n, 1]`."""
     batch, count = gt_bboxes.shape[:2]
-    for name, tensor, last in (("gt_bboxes", gt_bboxes, 4), ("gt_labels", gt_labels, 1),
-                               ("pad_gt_mask", pad_gt_mask, 1)):
+    for name, tensor, last in (
+        ("gt_bboxes", gt_bboxes, 4),
+        ("gt_labels", gt_labels, 1),
+        ("pad_gt_mask", pad_gt_mask, 1),
+    ):
         if list(tensor.shape) != [batch, count, last]:
-            raise ValueError(f"{name}: shape {list(tensor.shape)}, expected "
-                             f"{[batch, count, last]} as gt_bboxes says")
+            raise ValueError(
+                f"{name}: shape {list(tensor.shape)}, expected {[batch, count, last]} as gt_bboxes says"
+            )
 
 
 def apply_as_dense(function, values, shape, flat=None):
@@ -147,12 +152,10 @@ def dense_mask(gt_index, positive, num_gts):
     anchor = paddle.arange(num_anchors, dtype="int64")
     index = (image * num_gts + gt_index) * num_anchors + anchor
     # Anchors without a gt write 0, so that none need be selected.
-    return _place([batch, num_gts, num_anchors], index.flatten(),
-                  positive.astype("float32").flatten())
+    return _place([batch, num_gts, num_anchors], index.flatten(), positive.astype("float32").flatten())
 
 
-def build_targets(gt_index, positive, soft, gt_labels, gt_bboxes, bg_index, num_classes,
-                  mask=None):
+def build_targets(gt_index, positive, soft, gt_labels, gt_bboxes, bg_index, num_classes, mask=None):
     """Writes the targets that PaddleDetection's heads take.
 
     Args:
@@ -186,7 +189,9 @@ def build_targets(gt_index, positive, soft, gt_labels, gt_bboxes, bg_index, num_
 
 def empty_targets(batch, num_anchors, num_gts, dtype, bg_index, num_classes):
     """The targets of a batch without gts: all background, and a mask of `[B, num_gts, L]`."""
-    return (paddle.full([batch, num_anchors], bg_index, dtype=dtype),
-            paddle.zeros([batch, num_anchors, 4]),
-            paddle.zeros([batch, num_anchors, num_classes]),
-            paddle.zeros([batch, num_gts, num_anchors]))
+    return (
+        paddle.full([batch, num_anchors], bg_index, dtype=dtype),
+        paddle.zeros([batch, num_anchors, 4]),
+        paddle.zeros([batch, num_anchors, num_classes]),
+        paddle.zeros([batch, num_gts, num_anchors]),
+    )

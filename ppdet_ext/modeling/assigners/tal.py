@@ -1,4 +1,5 @@
 """Task-aligned label assignment."""
+
 import numpy as np
 import paddle
 from paddle import nn
@@ -44,8 +45,10 @@ def anchor_strides(anchor_points, num_anchors_list):
         ValueError: the levels don't add up to L.
     """
     if sum(num_anchors_list) != anchor_points.shape[0]:
-        raise ValueError(f"num_anchors_list: {list(num_anchors_list)} adds up to "
-                         f"{sum(num_anchors_list)}, but there are {anchor_points.shape[0]} points")
+        raise ValueError(
+            f"num_anchors_list: {list(num_anchors_list)} adds up to "
+            f"{sum(num_anchors_list)}, but there are {anchor_points.shape[0]} points"
+        )
     strides = []
     for level in paddle.split(anchor_points, list(num_anchors_list), axis=0):
         # Neighbours differ along one axis. A lone point stands in the middle of its cell.
@@ -73,8 +76,9 @@ class TALLabelAssigner(nn.Layer):
             The result is the same.
     """
 
-    def __init__(self, topk=13, alpha=1.0, beta=6.0, eps=1e-9, center_radius=None,
-                 score="normalized", mode="auto"):
+    def __init__(
+        self, topk=13, alpha=1.0, beta=6.0, eps=1e-9, center_radius=None, score="normalized", mode="auto"
+    ):
         super().__init__()
         if topk < 1:
             raise ValueError(f"topk: {topk}, but a gt takes at least 1 anchor")
@@ -89,8 +93,19 @@ class TALLabelAssigner(nn.Layer):
         self.mode = check_mode(mode)
 
     @paddle.no_grad()
-    def forward(self, pred_scores, pred_bboxes, anchor_points, num_anchors_list, gt_labels,
-                gt_bboxes, pad_gt_mask, bg_index, gt_scores=None, stride_tensor=None):
+    def forward(
+        self,
+        pred_scores,
+        pred_bboxes,
+        anchor_points,
+        num_anchors_list,
+        gt_labels,
+        gt_bboxes,
+        pad_gt_mask,
+        bg_index,
+        gt_scores=None,
+        stride_tensor=None,
+    ):
         """Assigns gts to anchors. Boxes are xyxy, in one unit throughout (input pixels).
 
         Args:
@@ -122,13 +137,12 @@ class TALLabelAssigner(nn.Layer):
             radius = stride_tensor.flatten() * self.center_radius
         pred_scores, pred_bboxes = as_float32(pred_scores), as_float32(pred_bboxes)
         assign = self._per_image if is_per_image(self.mode, gt_bboxes) else self._batch
-        gt_index, positive, soft, mask = assign(pred_scores, pred_bboxes, anchor_points, radius,
-                                                gt_labels, gt_bboxes, pad_gt_mask)
-        return build_targets(gt_index, positive, soft, gt_labels, gt_bboxes, bg_index,
-                             num_classes, mask)
+        gt_index, positive, soft, mask = assign(
+            pred_scores, pred_bboxes, anchor_points, radius, gt_labels, gt_bboxes, pad_gt_mask
+        )
+        return build_targets(gt_index, positive, soft, gt_labels, gt_bboxes, bg_index, num_classes, mask)
 
-    def _batch(self, pred_scores, pred_bboxes, anchor_points, radius, gt_labels, gt_bboxes,
-               pad_gt_mask):
+    def _batch(self, pred_scores, pred_bboxes, anchor_points, radius, gt_labels, gt_bboxes, pad_gt_mask):
         batch, num_anchors, _ = pred_scores.shape
         num_gts = gt_bboxes.shape[1]
         image = paddle.arange(batch, dtype="int64").unsqueeze(-1).expand([batch, num_gts])
@@ -146,7 +160,8 @@ class TALLabelAssigner(nn.Layer):
 
         top = paddle.topk(alignment * candidate, min(self.topk, num_anchors), axis=-1)[1]
         claims = paddle.zeros_like(candidate).put_along_axis_(
-            top, paddle.take_along_axis(candidate, top, axis=-1), axis=-1)
+            top, paddle.take_along_axis(candidate, top, axis=-1), axis=-1
+        )
         del candidate, top
         gt_index, positive = resolve_mask(claims, ious)
         del claims
@@ -161,8 +176,7 @@ class TALLabelAssigner(nn.Layer):
             soft = soft * paddle.take_along_axis(largest_iou, gt_index, axis=1)
         return gt_index, positive, soft * positive.astype("float32"), mask
 
-    def _per_image(self, pred_scores, pred_bboxes, anchor_points, radius, gt_labels, gt_bboxes,
-                   pad_gt_mask):
+    def _per_image(self, pred_scores, pred_bboxes, anchor_points, radius, gt_labels, gt_bboxes, pad_gt_mask):
         boxes, gts = pred_bboxes.numpy(), gt_bboxes.numpy()
         labels, real = gt_labels.numpy()[..., 0], pad_gt_mask.numpy()[..., 0] > 0
         x, y = anchor_points.numpy().T.copy()
@@ -180,15 +194,17 @@ class TALLabelAssigner(nn.Layer):
             index = (image * shape[2] + anchor) * num_classes + labels[image, gt]
             scores = paddle.gather(pred_scores, paddle.to_tensor(index)).numpy()
             scores, powers = (
-                values if exponent == 1 else apply_as_dense(
-                    lambda tensor, e=exponent: tensor.pow(e), values, shape, flat)
-                for values, exponent in ((scores, self.alpha), (ious, self.beta)))
+                values
+                if exponent == 1
+                else apply_as_dense(lambda tensor, e=exponent: tensor.pow(e), values, shape, flat)
+                for values, exponent in ((scores, self.alpha), (ious, self.beta))
+            )
             return scores * powers, ious
 
         images, rows = np.nonzero(real)
         claims = [(np.zeros(0, "int64"),) * 3]
         for start in range(0, len(rows), CHUNK):
-            image, row = images[start:start + CHUNK], rows[start:start + CHUNK]
+            image, row = images[start : start + CHUNK], rows[start : start + CHUNK]
             chunk = planes(gts[image, row][:, None])
             candidate = is_inside(x, y, chunk)
             if radius is not None:
@@ -216,5 +232,4 @@ class TALLabelAssigner(nn.Layer):
             soft = soft / (largest[image, gt] + np.float32(self.eps)) * largest_iou[image, gt]
         dense = np.zeros(owner.shape, "float32")
         dense[image, anchor] = soft
-        return (paddle.to_tensor(owner.clip(0)), paddle.to_tensor(owner >= 0),
-                paddle.to_tensor(dense), None)
+        return (paddle.to_tensor(owner.clip(0)), paddle.to_tensor(owner >= 0), paddle.to_tensor(dense), None)

@@ -1,4 +1,5 @@
 """Backbones: image to feature maps."""
+
 from .csp_rep_resnet import CSPRepResNet
 
 __all__ = ["CSPRepResNet"]

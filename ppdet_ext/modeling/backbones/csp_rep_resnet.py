@@ -1,4 +1,5 @@
 """PP-YOLOE's backbone."""
+
 import paddle.nn as nn
 from paddle.distributed.fleet.utils import recompute
 from ppdet.core.workspace import register, serializable

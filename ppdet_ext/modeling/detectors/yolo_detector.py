@@ -1,4 +1,5 @@
 """The architecture of the anchor-free YOLO family."""
+
 from ppdet.core.workspace import create, register
 from ppdet.modeling.architectures.meta_arch import BaseArch
 

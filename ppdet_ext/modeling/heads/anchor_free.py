@@ -1,4 +1,5 @@
 """What the anchor-free heads share: decoding, assignment, loss and post-processing."""
+
 import paddle
 import paddle.distributed as dist
 import paddle.nn as nn

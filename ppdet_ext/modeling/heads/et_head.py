@@ -1,4 +1,5 @@
 """PP-YOLOE's efficient task-aligned head."""
+
 import math
 
 import paddle.nn as nn

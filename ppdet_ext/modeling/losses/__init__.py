@@ -1,4 +1,5 @@
 """Losses of the anchor-free heads: functions of positives, not of dense one-hot targets."""
+
 from .classification import CLASSIFICATION_LOSSES, focal_loss, varifocal_loss
 from .distribution import distribution_focal_loss
 from .iou import IOU_LOSSES, giou_loss

@@ -4,6 +4,7 @@ Almost every target of a dense detector is zero. So each loss is written as the 
 of the loss they would have as background, plus a correction at the few that are not; no dense target
 tensor takes part, and the values are those of the dense formula.
 """
+
 import paddle
 import paddle.nn.functional as F
 

@@ -1,4 +1,5 @@
 """Distribution focal loss."""
+
 import paddle.nn.functional as F
 
 

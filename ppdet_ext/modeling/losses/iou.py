@@ -1,4 +1,5 @@
 """Losses on the overlap of matched boxes."""
+
 import paddle
 
 # Keeps 0 / 0 of two empty boxes at 0; far below the area of any box in cells of a feature map.

@@ -1,4 +1,5 @@
 """Necks: feature maps to fused feature maps."""
+
 from .csp_rep_pan import CSPRepPAN
 
 __all__ = ["CSPRepPAN"]

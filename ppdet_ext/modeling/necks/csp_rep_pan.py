@@ -1,4 +1,5 @@
 """PP-YOLOE's neck."""
+
 import paddle
 import paddle.nn as nn
 from ppdet.core.workspace import register, serializable

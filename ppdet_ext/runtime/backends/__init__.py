@@ -7,7 +7,7 @@ sigmoid). It is imported when it is asked for, so that a device needs only its o
 
 import importlib
 
-from ..nearest import nearest
+from ppdet_ext.nearest import choice
 
 # name -> the package that has to be there, what pip calls it
 BACKENDS = {
@@ -34,7 +34,7 @@ def create_backend(name, folder, threads=None):
             command that installs it), `threads` is not positive, or the engine cannot load the model.
     """
     if name not in BACKENDS:
-        raise ValueError(f"backend '{name}' is not known; {nearest(name, BACKENDS)}")
+        raise ValueError(f"backend '{name}' is not known; {choice(name, BACKENDS)}")
     if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
         raise ValueError(f"threads is {threads!r}; give a whole number from 1 up")
     package, pip_name = BACKENDS[name]
