@@ -1,6 +1,11 @@
 """ppdet-ext train: PaddleDetection's training command, its flags included."""
 
+import re
+
 from .common import add_config_arguments, boolean, prepare_config
+
+# The last line of a traceback that bad input leaves.
+BAD_INPUT = re.compile(r"^(?:ValueError|\w*Error: \[Errno \d+\]): (.+?)\s*\Z", re.MULTILINE | re.DOTALL)
 
 
 def add_arguments(parser):
@@ -38,7 +43,14 @@ def _run_processes(args):
     """Trains data-parallel on this machine's CPU; a failure in one process ends all."""
     from paddle.distributed import spawn
 
-    spawn(_train, args=(args,), nprocs=args.processes, backend="gloo")
+    try:
+        spawn(_train, args=(args,), nprocs=args.processes, backend="gloo")
+    except Exception as error:
+        # Paddle hands over the traceback of the process that failed, as text.
+        bad_input = BAD_INPUT.search(str(error))
+        if bad_input is None:
+            raise
+        raise ValueError(bad_input.group(1)) from None
     return 0
 
 

@@ -52,5 +52,7 @@ def write_infer_cfg(cfg, model, folder, image_shape, nms):
     settings = {k: getattr(model.yolo_head.nms, k) for k in NMS_SETTINGS if hasattr(model.yolo_head.nms, k)}
     content["NMS"] = {"name": "MultiClassNMS", **{k: v for k, v in settings.items() if v is not None}}
     content["outputs"] = "nms" if nms else "raw"
+    if image_shape[0] is not None:
+        content["batch_size"] = image_shape[0]
     with open(path, "w", encoding="utf-8") as file:
         yaml.safe_dump(content, file, sort_keys=False, allow_unicode=True)

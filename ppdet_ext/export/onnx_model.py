@@ -7,6 +7,8 @@ from ppdet_ext.compat import paddle2onnx_options
 # The lowest opset in which every op of the anchor-free family has its plain form (Resize by size, Softmax
 # over one axis), and one that TensorRT 8 and OpenVINO 2022 already read.
 DEFAULT_OPSET = 13
+# Resize by size, which the neck needs, came with it.
+LEAST_OPSET = 11
 OUTPUTS = ("boxes", "scores")
 
 

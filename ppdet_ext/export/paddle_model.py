@@ -15,7 +15,7 @@ def save_paddle(graph, folder, image_shape, nms=False):
 
     Args:
         graph (RawGraph | NMSGraph): in evaluation mode.
-        folder (str): exists.
+        folder (str): exists, without a model.
         image_shape (list): [B, 3, H, W]; None or -1 is free.
         nms (bool): the graph takes a scale factor, too.
 
@@ -27,8 +27,6 @@ def save_paddle(graph, folder, image_shape, nms=False):
     if nms:
         spec.append(InputSpec([shape[0], 2], "float32", name="scale_factor"))
     files = [os.path.join(folder, NAME + extension) for extension in STATIC_GRAPH_FILES]
-    for stale in filter(os.path.exists, files):
-        os.remove(stale)
     dynamic_forward = graph.forward
     try:
         static = paddle.jit.to_static(graph, input_spec=spec, full_graph=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List
+from typing import List, Optional
 
 import yaml
 
@@ -18,12 +18,14 @@ class InferConfig:
         names (list): class names, `label_list`.
         preprocess (list): entries of `Preprocess`, each a dict with a 'type'.
         nms (dict): settings of `NMS`.
+        batch_size (int | None): the one batch size that the model takes, None for any.
     """
 
     file: str
     names: List[str]
     preprocess: List[dict]
     nms: dict
+    batch_size: Optional[int] = None
 
     @classmethod
     def load(cls, folder):
@@ -57,5 +59,9 @@ class InferConfig:
                     f"{file}: key '{key}' is missing or not a {kind.__name__}; export the model again"
                 )
         return cls(
-            str(file), [str(name) for name in content["label_list"]], content["Preprocess"], content["NMS"]
+            str(file),
+            [str(name) for name in content["label_list"]],
+            content["Preprocess"],
+            content["NMS"],
+            content.get("batch_size"),
         )

@@ -28,6 +28,7 @@ class Detector:
         config = InferConfig.load(folder)
         self.folder = os.fspath(folder)
         self.names = config.names
+        self.batch_size = config.batch_size
         self.backend_name = backend
         self.preprocess = Preprocess(config.preprocess, config.file)
         self.postprocess = Postprocess(config.nms, config.names, config.file)
@@ -38,7 +39,7 @@ class Detector:
 
         Args:
             images: a path, an array, or an iterable of these. Arrays are [H, W, 3] uint8 RGB.
-            batch_size (int): images a run of the engine.
+            batch_size (int): images a run of the engine; a model exported for one batch size keeps to it.
             score_threshold (float | None): least score; None for the model's own, low one.
 
         Returns:
@@ -53,6 +54,7 @@ class Detector:
         """As `predict`, but a generator that holds one batch at a time: for videos and large folders."""
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
             raise ValueError(f"batch_size is {batch_size!r}; give a whole number from 1 up")
+        batch_size = self.batch_size or batch_size
         if isinstance(images, (str, os.PathLike)) or isinstance(images, np.ndarray) and images.ndim < 4:
             images = [images]
         batch, sources = [], []
@@ -70,5 +72,9 @@ class Detector:
             yield from self._run(batch, sources, score_threshold)
 
     def _run(self, batch, sources, score_threshold):
-        boxes, scores = self.backend.run(stack(batch))
+        images = stack(batch)
+        if self.batch_size and len(batch) < self.batch_size:
+            # The last images of a model with a fixed batch: the first one again in the empty places.
+            images = np.concatenate([images, np.repeat(images[:1], self.batch_size - len(batch), axis=0)])
+        boxes, scores = (output[: len(batch)] for output in self.backend.run(images))
         return self.postprocess(boxes, scores, batch, score_threshold, sources)

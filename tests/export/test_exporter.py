@@ -162,6 +162,31 @@ def test_class_names_must_agree_with_num_classes(tmp_path):
         export_model(cfg, model, str(tmp_path), say=lambda line: None)
 
 
+def test_a_fixed_batch_takes_any_number_of_images(tmp_path):
+    cfg, model = random_detector()
+    export_model(cfg, model, str(tmp_path), ["onnx"], batch=2, say=lambda line: None)
+    images = [np.random.RandomState(i).randint(0, 255, (64, 64, 3)).astype("uint8") for i in range(3)]
+    together = Detector(tmp_path).predict(images)
+    alone = [Detector(tmp_path).predict(image)[0] for image in images]
+    assert len(together) == 3
+    for one, other in zip(together, alone):
+        np.testing.assert_array_equal(one.scores, other.scores)
+
+
+def test_another_export_takes_the_place_of_the_first(tmp_path):
+    cfg, model = random_detector()
+    (tmp_path / "notes.txt").write_text("mine")
+    export_model(cfg, model, str(tmp_path), ["onnx"], say=lambda line: None)
+    with pytest.raises(ValueError, match="opset 7: the graph needs 11"):
+        export_model(cfg, model, str(tmp_path), ["onnx"], opset=7, say=lambda line: None)
+    with pytest.raises(ValueError, match="batch size 0"):
+        export_model(cfg, model, str(tmp_path), batch=0, say=lambda line: None)
+    assert (tmp_path / "model.onnx").exists()
+    export_model(cfg, model, str(tmp_path), say=lambda line: None)
+    assert not (tmp_path / "model.onnx").exists(), "an old file would run beside the new model"
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
 def test_a_broken_hop_is_caught(tmp_path, monkeypatch):
     from ppdet_ext.nn import fusion
 
