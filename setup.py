@@ -25,7 +25,7 @@ EXTRAS = {
 setup(
     name="ppdet_ext",
     version=VERSION,
-    description="A native PaddlePaddle extension of PaddleDetection: detectors, quantization, deployment",
+    description="A native PaddlePaddle extension of PaddleDetection: detectors by name, and their deployment",
     long_description=README.read_text(encoding="utf-8") if README.exists() else "",
     long_description_content_type="text/markdown",
     author="The ppdet_ext authors",
