@@ -7,7 +7,7 @@ import pytest
 
 from ppdet_ext.runtime import Detector
 
-from .tiny_model import BOXES, KEPT, NAMES, SCORES, write_folder
+from .tiny_model import BOXES, KEPT, NAMES, write_folder, write_paddle_model
 
 
 @pytest.fixture(scope="module")
@@ -151,21 +151,7 @@ def test_backends_by_name(folder, monkeypatch):
 
 def test_paddle_inference_gives_the_same(tmp_path):
     """A Paddle program with the same answers as the ONNX one, saved as Paddle saves it."""
-    import paddle
-
-    class Tiny(paddle.nn.Layer):
-        def __init__(self):
-            super().__init__()
-            self.register_buffer("boxes", paddle.to_tensor(BOXES[None]))
-            self.register_buffer("scores", paddle.to_tensor(SCORES[None]))
-
-        def forward(self, image):
-            level = paddle.max(image, axis=[1, 2, 3]).reshape([-1, 1, 1])
-            return self.boxes + level * 0, self.scores * level
-
-    folder = write_folder(tmp_path / "tiny")
-    spec = paddle.static.InputSpec([-1, 3, 32, 64], "float32", "image")
-    paddle.jit.save(paddle.jit.to_static(Tiny(), [spec], full_graph=True), str(folder / "model"))
+    folder = write_paddle_model(write_folder(tmp_path / "tiny"))
     detector = Detector(folder, "paddle_inference", threads=1)
     first, second = detector.predict([white(32, 64), white(64, 64)])
     check(first, 32, 64)
