@@ -196,3 +196,13 @@ def paddle2onnx_options() -> dict:
 def onednn_runs_inference() -> bool:
     """Whether Paddle Inference runs our graphs through oneDNN; Paddle 3 refuses an attribute of resizing."""
     return (paddle_version() or (0,)) < (3,)
+
+
+def program_ops(file: str) -> list[str]:
+    """The ops of a program that Paddle 2.6 wrote, `model.pdmodel`, by type and in order."""
+    from paddle.base import core
+
+    with open(file, "rb") as stream:
+        program = core.ProgramDesc(stream.read())
+    block = program.block(0)  # belongs to `program`, which has to live as long
+    return [block.op(i).type() for i in range(block.op_size())]

@@ -4,10 +4,12 @@ import os
 
 from .common import add_config_arguments, boolean, prepare_config
 
+TARGETS = ("paddle", "onnx", "openvino", "tensorrt", "lite")
+
 
 def add_arguments(parser):
     add_config_arguments(parser)
-    parser.add_argument("--to", nargs="+", default=["paddle"], metavar="TARGET", help="paddle, onnx")
+    parser.add_argument("--to", nargs="+", default=["paddle"], metavar="TARGET", help=", ".join(TARGETS))
     parser.add_argument("--output", metavar="FOLDER", help="the exported folder itself")
     parser.add_argument(
         "--output_dir",
@@ -25,7 +27,18 @@ def add_arguments(parser):
     parser.add_argument(
         "--nms",
         action="store_true",
-        help="NMS inside the graph, for PaddleDetection's deploy programs (paddle only)",
+        help="NMS inside: PaddleDetection's form for its deploy programs in the Paddle model, "
+        "NonMaxSuppression in ONNX and OpenVINO, the EfficientNMS plugin for TensorRT",
+    )
+    parser.add_argument(
+        "--fold-normalization",
+        action="store_true",
+        help="the model takes plain pixels, 0..255 (default: normalised by whoever runs it)",
+    )
+    parser.add_argument(
+        "--fp16",
+        action="store_true",
+        help="half precision where the target has it: ONNX and TensorRT (GPU), OpenVINO weights, Lite on arm",
     )
     parser.add_argument("--opset", type=int, default=13, help="of the ONNX file (default: 13)")
     parser.add_argument("--export_serving_model", type=boolean, default=False, help="not supported")
@@ -45,6 +58,17 @@ def run(args):
     trainer = Trainer(cfg, mode="test")
     trainer.load_weights(cfg.weights)
     folder = args.output or os.path.join(args.output_dir, cfg.filename)
-    export_model(trainer.cfg, trainer.model, folder, args.to, args.size, args.batch, args.nms, args.opset)
+    export_model(
+        trainer.cfg,
+        trainer.model,
+        folder,
+        args.to,
+        args.size,
+        args.batch,
+        args.nms,
+        args.opset,
+        args.fold_normalization,
+        args.fp16,
+    )
     print(f"exported to {folder}")
     return 0

@@ -1,31 +1,50 @@
 """One call from a trained detector to the exported folder."""
 
+import contextlib
 import os
 import shutil
+import tempfile
 
 import numpy as np
 import paddle
 
-from ppdet_ext.runtime.backends import create_backend
+from ppdet_ext.nearest import choice
+from ppdet_ext.runtime.manifest import MANIFEST
 
 from .graph import NMSGraph, RawGraph, deployed
 from .infer_cfg import write_infer_cfg
-from .onnx_model import DEFAULT_OPSET, LEAST_OPSET, save_onnx
+from .lite_model import save_lite
+from .manifest import write_manifest
+from .normalization import Normalization
+from .onnx_model import DEFAULT_OPSET, LEAST_OPSET, save_onnx, save_onnx_nms
+from .onnx_nms import LEAST_OPSET as LEAST_NMS_OPSET
+from .onnx_nms import check_settings
+from .openvino_model import save_openvino
 from .paddle_model import save_paddle
+from .parity import compare_raw
+from .proof import prove
 
-TARGETS = ("paddle", "onnx")
-# The runtime backend that proves a target.
-BACKENDS = {"paddle": "paddle_inference", "onnx": "onnxruntime"}
-# Gates for raw FP32 outputs between engines.
-RTOL, ATOL = 1e-3, 1e-4
+TARGETS = ("paddle", "onnx", "openvino", "tensorrt", "lite")
+# Their files are made from the ONNX graph.
+FROM_ONNX = ("onnx", "openvino", "tensorrt")
 # What an export may have left in a folder: removed from it when another takes its place.
 EXPORTED_FILES = {
+    MANIFEST,
     "infer_cfg.yml",
+    "detector.txt",
     "model.pdmodel",
     "model.json",
     "model.pdiparams",
     "model.pdiparams.info",
     "model.onnx",
+    "model_trt.onnx",
+    "model.engine",
+    "model.engine.json",
+    "model.xml",
+    "model.bin",
+    "model_x86.nb",
+    "model_arm.nb",
+    "model_arm_fp16.nb",
 }
 # Stands in for a free side of the image when the outputs are compared.
 PROBE_SIDE = 320
@@ -40,12 +59,14 @@ def export_model(
     batch=None,
     nms=False,
     opset=DEFAULT_OPSET,
+    fold_normalization=False,
+    fp16=False,
     say=print,
 ):
     """Exports a detector, each file compared with the model as trained.
 
     The model is re-parameterised in place. The folder gets ``model.pdmodel`` and ``model.pdiparams``
-    (``model.json`` on Paddle 3), ``infer_cfg.yml``, and a file for every other target.
+    (``model.json`` on Paddle 3), ``infer_cfg.yml``, ``export.json`` and the files of every other target.
 
     Args:
         cfg: the config the model was made from, its TestDataset created.
@@ -54,40 +75,115 @@ def export_model(
         targets (list[str]): of ``TARGETS``; 'paddle' is always made.
         image_size (list[int] | None): [H, W]; by default the config's TestReader's; [-1, -1] leaves it free.
         batch (int | None): fixed batch size, or None for a free one.
-        nms (bool): put NMS into the Paddle graph (PaddleDetection's deploy form); other targets then
-            cannot be made in the same call.
+        nms (bool): put NMS into each graph: PaddleDetection's form in Paddle's, NonMaxSuppression in ONNX's
+            and OpenVINO's, the EfficientNMS plugin in TensorRT's.
         opset (int): of the ONNX file.
+        fold_normalization (bool): the graphs take pixels, 0..255, and normalise them.
+        fp16 (bool): half precision where the target has it: ONNX (for GPUs) and so TensorRT, OpenVINO's
+            weights, Paddle Lite for arm.
         say (callable): is told each file and how far its outputs are from the model's.
 
     Returns:
-        dict[str, dict]: for each target its 'file' and 'max_error', or None where it was not compared.
+        dict[str, dict]: for each file's target its 'file', 'precision' and 'max_error', which is None with
+        the reason in 'not_measured' where it could not be run here.
 
     Raises:
         ValueError: an unknown target, a size that the strides don't divide, a batch or opset that does not
             exist, a target that cannot be made, or outputs outside the gates. The folder is as it was then.
     """
     targets = ["paddle"] + [t for t in targets if t != "paddle"]
-    for target in targets:
-        if target not in TARGETS:
-            raise ValueError(f"target '{target}' is none of {', '.join(TARGETS)}")
-    if nms and len(targets) > 1:
-        raise ValueError(f"NMS in the graph is for Paddle only; export {targets[1]} without --nms")
-    if batch is not None and batch < 1:
-        raise ValueError(f"batch size {batch}: give 1 or more, or none for a free one")
-    if "onnx" in targets and opset < LEAST_OPSET:
-        raise ValueError(f"opset {opset}: the graph needs {LEAST_OPSET} or later")
     shape = [batch, 3, *_image_size(cfg, model, image_size)]
+    _check(targets, batch, nms, opset)
     model.eval()
     partial = os.path.normpath(folder) + ".partial"
     shutil.rmtree(partial, ignore_errors=True)
     os.makedirs(partial)
     try:
-        report = _make_files(cfg, model, partial, targets, shape, nms, opset, say)
+        raw = RawGraph(model)
+        raw.eval()
+        normalization = Normalization.of_reader(cfg.TestReader) if fold_normalization else None
+        images, reference = _reference(raw, shape, normalization, say)
+        settings = write_infer_cfg(cfg, model, partial, shape, nms, fold_normalization)
+        if nms:
+            check_settings(settings)
+        else:
+            settings = None
+        with normalization.inside(raw) if normalization else contextlib.nullcontext():
+            report = _make_files(raw, partial, targets, shape, settings, opset, fp16)
+        account = partial, cfg, shape, fold_normalization, nms, report
+        write_manifest(*account)  # a backend may ask it for the size
+        prove(partial, report, images, reference, settings, say)
+        write_manifest(*account)
         _publish(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     for entry in report.values():
         entry["file"] = os.path.join(folder, os.path.basename(entry["file"]))
+    return report
+
+
+def _check(targets, batch, nms, opset):
+    for target in targets:
+        if target not in TARGETS:
+            raise ValueError(f"target '{target}' is not known; {choice(target, TARGETS)}")
+    if nms and "lite" in targets:
+        raise ValueError("Paddle Lite's models end in raw outputs; export the target lite without --nms")
+    if batch is not None and batch < 1:
+        raise ValueError(f"batch size {batch}: give 1 or more, or none for a free one")
+    least = LEAST_NMS_OPSET if nms else LEAST_OPSET
+    if set(FROM_ONNX) & set(targets) and opset < least:
+        raise ValueError(f"opset {opset}: the graph needs {least} or later")
+
+
+def _reference(raw, shape, normalization, say):
+    """Random images in the form that the files take, and the raw outputs of the model as trained for them.
+
+    The model is re-parameterised then.
+    """
+    sides = [PROBE_SIDE if side == -1 else side for side in shape[2:]]
+    pixels = np.random.RandomState(0).randint(0, 256, [shape[0] or 2, 3, *sides]).astype("float32")
+    inputs = normalization(pixels) if normalization else pixels / 255
+    with paddle.no_grad():
+        reference = [output.numpy() for output in raw(paddle.to_tensor(inputs))]
+        deployed(raw)
+        fused = [output.numpy() for output in raw(paddle.to_tensor(inputs))]
+    error = compare_raw("re-parameterised model", fused, reference)
+    say(f"re-parameterised: differs by {error:.1e} of the largest output from the model as trained")
+    return pixels if normalization else inputs, reference
+
+
+def _make_files(raw, folder, targets, shape, nms_settings, opset, fp16):
+    """Makes every target's files in a folder; the report of :func:`export_model` without errors."""
+    report = {}
+
+    def add(target, file, precision="fp32"):
+        report[target] = {"file": file, "precision": precision, "max_error": None}
+
+    half = "fp16" if fp16 else "fp32"
+    with tempfile.TemporaryDirectory() as workplace:
+        if nms_settings:
+            graph = NMSGraph(raw)
+            graph.eval()
+            add("paddle", save_paddle(graph, folder, shape, nms=True))
+        else:
+            add("paddle", save_paddle(raw, folder, shape))
+        if set(FROM_ONNX) & set(targets):
+            source = save_paddle(raw, workplace, shape) if nms_settings else report["paddle"]["file"]
+            keep = not nms_settings and {"onnx", "tensorrt"} & set(targets)
+            onnx_file = save_onnx(source, folder if keep else workplace, opset, fp16)
+        if "onnx" in targets:
+            add("onnx", save_onnx_nms(onnx_file, folder, nms_settings) if nms_settings else onnx_file, half)
+        if "openvino" in targets:
+            full = save_onnx(source, tempfile.mkdtemp(dir=workplace), opset) if fp16 else onnx_file
+            if nms_settings:
+                full = save_onnx_nms(full, tempfile.mkdtemp(dir=workplace), nms_settings)
+            add("openvino", save_openvino(full, folder, fp16), half)
+        if "tensorrt" in targets:
+            file = save_onnx_nms(onnx_file, folder, nms_settings, plugin=True) if nms_settings else onnx_file
+            add("tensorrt", file, half)
+        if "lite" in targets:
+            for target, (file, precision) in save_lite(raw, folder, shape[2:], fp16).items():
+                add(target, file, precision)
     return report
 
 
@@ -101,40 +197,6 @@ def _publish(partial, folder):
         os.replace(os.path.join(partial, name), os.path.join(folder, name))
 
 
-def _make_files(cfg, model, folder, targets, shape, nms, opset, say):
-    """Makes every target's file in a folder and compares it; the report of :func:`export_model`."""
-    batch = shape[0]
-    probe = (
-        np.random.RandomState(0)
-        .rand(batch or 2, 3, *[PROBE_SIDE if side == -1 else side for side in shape[2:]])
-        .astype("float32")
-    )
-    raw = RawGraph(model)
-    raw.eval()
-    with paddle.no_grad():
-        reference = [output.numpy() for output in raw(paddle.to_tensor(probe))]
-        deployed(raw)
-        fused = [output.numpy() for output in raw(paddle.to_tensor(probe))]
-    error = _compare("re-parameterised model", fused, reference)
-    say(f"re-parameterised: differs by {error:.1e} of the largest output from the model as trained")
-    write_infer_cfg(cfg, model, folder, shape, nms)
-    graph = NMSGraph(model) if nms else raw
-    graph.eval()
-    model_file = save_paddle(graph, folder, shape, nms)
-    report = {"paddle": {"file": model_file, "max_error": None}}
-    if "onnx" in targets:
-        report["onnx"] = {"file": save_onnx(model_file, folder, opset), "max_error": None}
-    for target, entry in report.items():
-        if nms:
-            say(f"{target}: {os.path.basename(entry['file'])} (NMS inside)")
-            continue
-        outputs = create_backend(BACKENDS[target], folder).run(probe)
-        name = os.path.basename(entry["file"])
-        entry["max_error"] = _compare(name, outputs, reference)
-        say(f"{target}: {name}, differs by {entry['max_error']:.1e}")
-    return report
-
-
 def _image_size(cfg, model, image_size):
     """[H, W] to export for, checked against the strides."""
     size = list(image_size or cfg.TestReader["inputs_def"]["image_shape"][-2:])
@@ -146,17 +208,3 @@ def _image_size(cfg, model, image_size):
                 f"stride, {coarsest}"
             )
     return size
-
-
-def _compare(what, outputs, reference):
-    """Largest difference over the largest value of the reference; ValueError outside the gates."""
-    worst = 0.0
-    for name, ours, theirs in zip(("boxes", "scores"), outputs, reference):
-        difference = np.abs(np.asarray(ours, dtype=np.float64) - theirs)
-        if not np.isfinite(difference).all() or (difference > ATOL + RTOL * np.abs(theirs)).any():
-            raise ValueError(
-                f"{what}: {name} differ from the model as trained by up to "
-                f"{np.nanmax(difference):.3g} (gate: rtol {RTOL}, atol {ATOL}); not usable"
-            )
-        worst = max(worst, difference.max() / max(np.abs(theirs).max(), 1e-12))
-    return float(worst)

@@ -1,5 +1,7 @@
 """The graphs that are exported: raw outputs, or PaddleDetection's form with NMS inside."""
 
+import contextlib
+
 import paddle.nn as nn
 
 from ppdet_ext.nn import reparameterize
@@ -17,19 +19,33 @@ class RawGraph(nn.Layer):
         self.backbone = model.backbone
         self.neck = model.neck
         self.head = model.yolo_head
+        self.mean = None  # of the pixels, while the normalisation is part of the graph
+
+    def predict(self, image):
+        """The head's evaluation outputs."""
+        if self.mean is not None:
+            image = image - self.mean
+        return self.head(self.neck(self.backbone({"image": image})))
 
     def forward(self, image):
         """image [B, 3, H, W] float32 to boxes [B, L, 4] xyxy in its pixels and scores [B, C, L]."""
-        return self.head.decode(self.head(self.neck(self.backbone({"image": image}))))
+        return self.head.decode(self.predict(image))
 
 
-class NMSGraph(RawGraph):
-    """Image and scale factor in, boxes after NMS out: what PaddleDetection's ``deploy/`` programs run."""
+class NMSGraph(nn.Layer):
+    """Image and scale factor in, boxes after NMS out: what PaddleDetection's ``deploy/`` programs run.
+
+    Args:
+        raw (RawGraph): the graph before the NMS.
+    """
+
+    def __init__(self, raw):
+        super().__init__()
+        self.raw = raw
 
     def forward(self, image, scale_factor):
         """scale_factor [B, 2] (y, x) to boxes [sum(N_i), 6] in original pixels and their counts [B]."""
-        outputs = self.head(self.neck(self.backbone({"image": image})))
-        boxes, counts, _ = self.head.post_process(outputs, scale_factor)
+        boxes, counts, _ = self.raw.head.post_process(self.raw.predict(image), scale_factor)
         return boxes, counts
 
 
@@ -37,3 +53,26 @@ def deployed(graph):
     """Puts a graph into evaluation mode and re-parameterises it, in place; returns it."""
     graph.eval()
     return reparameterize(graph)
+
+
+@contextlib.contextmanager
+def without_swish(graph):
+    """Has SiLU in the place of swish within the context: the same function as an op that every converter
+    takes. Paddle Lite dies of Paddle 2.6's swish, which lacks the attribute beta.
+
+    Args:
+        graph (nn.Layer): changed in place, and back.
+    """
+    replaced = [
+        (layer, name, child)
+        for layer in graph.sublayers(include_self=True)
+        for name, child in layer.named_children()
+        if isinstance(child, nn.Swish)
+    ]
+    try:
+        for layer, name, _ in replaced:
+            setattr(layer, name, nn.Silu())
+        yield graph
+    finally:
+        for layer, name, child in replaced:
+            setattr(layer, name, child)

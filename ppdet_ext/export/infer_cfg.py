@@ -4,19 +4,12 @@ import os
 
 import yaml
 
-# MultiClassNMS attributes that the runtime's NMS takes, too.
-NMS_SETTINGS = (
-    "score_threshold",
-    "nms_top_k",
-    "keep_top_k",
-    "nms_threshold",
-    "nms_eta",
-    "normalized",
-    "background_label",
-)
+from ppdet_ext.runtime.nms_kinds import KINDS
+
+from .normalization import PLAIN_PIXELS
 
 
-def write_infer_cfg(cfg, model, folder, image_shape, nms):
+def write_infer_cfg(cfg, model, folder, image_shape, nms, plain_pixels=False):
     """Writes ``infer_cfg.yml`` as PaddleDetection does, with the NMS settings and the kind of outputs added.
 
     Args:
@@ -25,10 +18,14 @@ def write_infer_cfg(cfg, model, folder, image_shape, nms):
         folder (str): exists.
         image_shape (list): [B, 3, H, W].
         nms (bool): NMS is part of the graph.
+        plain_pixels (bool): the normalisation is part of the graph.
+
+    Returns:
+        dict: the NMS settings written.
 
     Raises:
-        ValueError: PaddleDetection knows no exporter for the architecture, or the number of class names
-            differs from ``num_classes``.
+        ValueError: PaddleDetection knows no exporter for the architecture, the runtime does not know the
+            head's NMS, or the number of class names differs from ``num_classes``.
     """
     from ppdet.engine import export_utils
 
@@ -49,10 +46,23 @@ def write_infer_cfg(cfg, model, folder, image_shape, nms):
             f"num_classes is {cfg.num_classes} but {len(content['label_list'])} class names were found "
             f"({source or 'no annotation file: COCO names'}); correct num_classes or TestDataset.anno_path"
         )
-    settings = {k: getattr(model.yolo_head.nms, k) for k in NMS_SETTINGS if hasattr(model.yolo_head.nms, k)}
-    content["NMS"] = {"name": "MultiClassNMS", **{k: v for k, v in settings.items() if v is not None}}
+    content["NMS"] = _nms_settings(model.yolo_head.nms)
     content["outputs"] = "nms" if nms else "raw"
+    if plain_pixels:
+        for entry in content["Preprocess"]:
+            if entry["type"] == "NormalizeImage":
+                entry.update(PLAIN_PIXELS)
     if image_shape[0] is not None:
         content["batch_size"] = image_shape[0]
     with open(path, "w", encoding="utf-8") as file:
         yaml.safe_dump(content, file, sort_keys=False, allow_unicode=True)
+    return content["NMS"]
+
+
+def _nms_settings(nms):
+    """The head's NMS as an entry of ``infer_cfg.yml``."""
+    name = type(nms).__name__
+    if name not in KINDS:
+        raise ValueError(f"the runtime does not know the head's nms, {name}; take one of {', '.join(KINDS)}")
+    settings = {key: getattr(nms, key, None) for key in (*KINDS[name][1], "nms_eta")}
+    return {"name": name, **{key: value for key, value in settings.items() if value is not None}}

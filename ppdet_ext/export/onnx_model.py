@@ -4,6 +4,10 @@ import os
 
 from ppdet_ext.compat import paddle2onnx_options
 
+from .onnx_half import to_half
+from .onnx_nms import add_efficient_nms, add_nms
+from .onnx_simplify import simplify
+
 # The lowest opset in which every op of the anchor-free family has its plain form (Resize by size, Softmax
 # over one axis), and one that TensorRT 8 and OpenVINO 2022 already read.
 DEFAULT_OPSET = 13
@@ -12,52 +16,77 @@ LEAST_OPSET = 11
 OUTPUTS = ("boxes", "scores")
 
 
-def save_onnx(model_file, folder, opset=DEFAULT_OPSET):
+def save_onnx(model_file, folder, opset=DEFAULT_OPSET, fp16=False):
     """Converts an exported Paddle model with raw outputs to ``model.onnx``.
 
     Args:
         model_file (str): what :func:`save_paddle` returned; the weights stand beside it.
         folder (str): of the ONNX file.
         opset (int): 11 or later.
+        fp16 (bool): half precision, for GPUs.
 
     Returns:
         str: path of the ONNX file, with input 'image' and outputs 'boxes' and 'scores'.
 
     Raises:
-        ValueError: Paddle2ONNX is absent or refuses the graph.
+        ValueError: a package is absent, or Paddle2ONNX refuses the graph.
     """
     try:
         import onnx
+        import onnxslim  # noqa: F401
         import paddle2onnx
     except ImportError as error:
         raise ValueError(
             f"the ONNX target needs {error.name}; run: pip install 'ppdet_ext[convert]'"
         ) from None
     target = os.path.join(folder, "model.onnx")
-    temporary = target + ".part"
     weights = os.path.join(os.path.dirname(model_file), "model.pdiparams")
     try:
         paddle2onnx.export(
             model_file,
             weights,
-            save_file=temporary,
+            save_file=target,
             opset_version=opset,
             auto_upgrade_opset=False,
             verbose=False,
             enable_onnx_checker=True,
             **paddle2onnx_options(),
         )
-        model = onnx.load(temporary)
-        _rename_outputs(model)
-        onnx.checker.check_model(model)
-        onnx.save(model, temporary)
-        os.replace(temporary, target)
     except RuntimeError as error:
         raise ValueError(f"{model_file}: Paddle2ONNX refuses this graph at opset {opset}: {error}") from None
-    finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)
+    model = onnx.load(target)
+    _rename_outputs(model)
+    model = simplify(model)
+    _write(to_half(model) if fp16 else model, target)
     return target
+
+
+def save_onnx_nms(onnx_file, folder, settings, plugin=False):
+    """Puts NMS behind an ONNX model with raw outputs.
+
+    Args:
+        onnx_file (str): the model; it stays as it is.
+        folder (str): gets ``model.onnx``, or ``model_trt.onnx`` with the plugin.
+        settings (dict): `NMS` of ``infer_cfg.yml``.
+        plugin (bool): TensorRT's EfficientNMS in the place of ONNX's NonMaxSuppression.
+
+    Returns:
+        str: path of the file.
+    """
+    import onnx
+
+    model = onnx.load(onnx_file)
+    (add_efficient_nms if plugin else add_nms)(model, settings)
+    target = os.path.join(folder, "model_trt.onnx" if plugin else "model.onnx")
+    _write(model, target)
+    return target
+
+
+def _write(model, path):
+    import onnx
+
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
 
 
 def _rename_outputs(model):

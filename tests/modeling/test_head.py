@@ -497,10 +497,10 @@ def test_evaluation_distances_are_the_mean_of_the_bins():
 def test_training_and_evaluation_decode_alike():
     head = small_head()
     paddle.seed(4)
-    bins = paddle.randn([2, 4 * 17, 3, 5]) * 2
-    level = head._level_distances(bins)
-    flat = head._distances(bins.flatten(2).transpose([0, 2, 1]))
-    np.testing.assert_allclose(flat.numpy(), level.numpy(), rtol=1e-5, atol=1e-6)
+    bins = paddle.randn([2, 4 * 17, 15]) * 2
+    maps = head._map_distances(bins)
+    flat = head._distances(bins.transpose([0, 2, 1]))
+    np.testing.assert_allclose(flat.numpy(), maps.numpy(), rtol=1e-5, atol=1e-6)
 
 
 def test_decode_gives_boxes_in_input_pixels():

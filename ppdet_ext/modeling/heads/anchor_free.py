@@ -136,16 +136,19 @@ class AnchorFreeHead(nn.Layer):
             return self._loss(
                 logits.astype("float32"), regression.astype("float32"), points, strides, counts, targets
             )
-        scores = paddle.concat([F.sigmoid(c).flatten(2) for c, _ in outputs], axis=-1)
-        distances = paddle.concat([self._level_distances(r) for _, r in outputs], axis=1)
-        return scores, distances, points, strides
+        # Levels are joined first, so that a deployed graph has one sigmoid and one softmax; by reshape, since
+        # Paddle Lite's optimizer dies of flatten, and by number of channels, which leaves no shape to compute.
+        scores = F.sigmoid(paddle.concat([c.reshape([0, self.num_classes, -1]) for c, _ in outputs], axis=-1))
+        channels = 4 * self.reg_channels
+        regression = paddle.concat([r.reshape([0, channels, -1]) for _, r in outputs], axis=-1)
+        return scores, self._map_distances(regression), points, strides
 
-    def _level_distances(self, regression):
-        """[B, 4 * bins, h, w] to distances [B, h * w, 4] in cells."""
-        if not self.reg_max:
-            return regression.flatten(2).transpose([0, 2, 1])
-        bins = regression.reshape([0, 4, self.reg_channels, -1]).transpose([0, 2, 3, 1])
-        return self.proj_conv(F.softmax(bins, axis=1)).squeeze(1)
+    def _map_distances(self, regression):
+        """[B, 4 * bins, L] to distances [B, L, 4] in cells."""
+        if self.reg_max:
+            bins = regression.reshape([0, 4, self.reg_channels, -1]).transpose([0, 2, 1, 3])
+            regression = self.proj_conv(F.softmax(bins, axis=1)).reshape([0, 4, -1])
+        return regression.transpose([0, 2, 1])
 
     def _distances(self, regression):
         """[..., 4 * bins] to distances [..., 4] in cells."""

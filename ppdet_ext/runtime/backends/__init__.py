@@ -1,49 +1,69 @@
 """The engines that can run an exported folder.
 
-A backend is a module with a class `Backend(folder, threads=None)` whose `run(images)` takes [B, 3, H, W]
-float32 and gives boxes [B, L, 4] float32 (xyxy, network pixels) and scores [B, C, L] float32 (after the
-sigmoid). It is imported when it is asked for, so that a device needs only its own engine.
+A backend is a module with a class `Backend(folder, threads=None, device=None, outputs=RAW)` whose
+`run(images, out=None)` takes [B, 3, H, W] float32 and gives what `outputs` names:
+
+- RAW: boxes [B, L, 4] float32 (xyxy, network pixels) and scores [B, C, L] float32 (after the sigmoid);
+- NMS, of a model exported with NMS inside: num_dets [B, 1] int32, det_boxes [B, K, 4] and det_scores [B, K]
+  float32, det_classes [B, K] int32; the first num_dets of an image are its detections, by falling score.
+
+With `out`, arrays of just these shapes, the results are written there: by the engine itself where it can
+bind memory, else by one copy. A backend is imported when it is asked for, so that a device needs only its own
+engine.
 """
 
 import importlib
 
 from ppdet_ext.nearest import choice
 
+from .checks import NMS, RAW
+
+__all__ = ["BACKENDS", "DEVICES", "NMS", "RAW", "create_backend"]
+
 # name -> the package that has to be there, what pip calls it
 BACKENDS = {
     "onnxruntime": ("onnxruntime", "onnxruntime"),
     "openvino": ("openvino", "openvino"),
     "paddle_inference": ("paddle", "paddlepaddle"),
+    "paddle_lite": ("paddlelite", "paddlelite==2.13rc0"),
+    "tensorrt": ("tensorrt", "tensorrt cuda-python"),
     "paddle": ("paddle", "paddlepaddle"),
 }
+DEVICES = ("cpu", "gpu")
 
 
-def create_backend(name, folder, threads=None):
+def create_backend(name, folder, threads=None, device=None, outputs=RAW):
     """Load an exported folder into an engine.
 
     Args:
         name (str): one of BACKENDS.
         folder (str | Path): the exported folder.
         threads (int | None): CPU threads, None for the engine's own choice.
+        device (str | None): 'cpu' or 'gpu'; None for the engine's own, the GPU for TensorRT, else the CPU.
+        outputs (tuple): RAW or NMS, what the model ends in.
 
     Returns:
         The module's `Backend`.
 
     Raises:
         ValueError: the name is unknown (answered with the nearest), the engine is not installed (with the
-            command that installs it), `threads` is not positive, or the engine cannot load the model.
+            command that installs it) or does not run on the device, `threads` is not positive, or the engine
+            cannot load the model.
     """
     if name not in BACKENDS:
         raise ValueError(f"backend '{name}' is not known; {choice(name, BACKENDS)}")
     if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
         raise ValueError(f"threads is {threads!r}; give a whole number from 1 up")
-    package, pip_name = BACKENDS[name]
+    if device not in (None, *DEVICES):
+        raise ValueError(f"device '{device}' is not known; {choice(device, DEVICES)}")
     try:
         module = importlib.import_module(f".{name}", __name__)
     except ModuleNotFoundError as error:
-        if error.name != package:
+        package = (error.name or "ppdet_ext").split(".")[0]
+        if package == "ppdet_ext":
             raise
         raise ValueError(
-            f"backend '{name}' needs the package {package}, which is not installed; pip install {pip_name}"
+            f"backend '{name}' needs the package {package}, which is not installed; "
+            f"pip install {BACKENDS[name][1]}"
         ) from None
-    return module.Backend(folder, threads)
+    return module.Backend(folder, threads, device, outputs)

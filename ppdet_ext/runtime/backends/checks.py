@@ -2,6 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
+
+# What a model ends in: every box and score, or what an in-graph NMS has left of them.
+RAW = ("boxes", "scores")
+NMS = ("num_dets", "det_boxes", "det_scores", "det_classes")
+
 
 def find_model(folder, names, mend="run 'ppdet-ext export'"):
     """The model file of an exported folder.
@@ -26,25 +32,49 @@ def find_model(folder, names, mend="run 'ppdet-ext export'"):
     raise ValueError(f"{folder}: has neither {' nor '.join(names)}; {mend}")
 
 
-def check_ports(file, inputs, outputs, by_name=True):
-    """Refuse a model that does not take one image and give boxes and scores.
+def check_ports(file, inputs, outputs, wanted=RAW, by_name=True):
+    """Refuse a model that does not take one image and give the outputs wanted.
 
     Args:
         file (Path): the model, for the error.
         inputs (list): names of its inputs.
         outputs (list): names of its outputs.
+        wanted (tuple): RAW or NMS.
         by_name (bool): outputs are asked for by name; False where the names are the engine's own, and the
             order counts.
 
     Raises:
         ValueError: another number of inputs, or other outputs.
     """
-    fits = {"boxes", "scores"} <= set(outputs) if by_name else len(outputs) == 2
+    fits = set(wanted) <= set(outputs) if by_name else len(outputs) == len(wanted)
     if len(inputs) != 1 or not fits:
         raise ValueError(
-            f"{file}: has inputs {list(inputs)} and outputs {list(outputs)}, not one image and boxes, "
-            f"scores; export it with 'ppdet-ext export'"
+            f"{file}: has inputs {list(inputs)} and outputs {list(outputs)}, not one image and "
+            f"{', '.join(wanted)}; export it with 'ppdet-ext export'"
         )
+
+
+def check_raw(name, folder, outputs):
+    """Refuse a model with NMS inside for an engine that reads Paddle's files: their NMS has another form."""
+    if outputs != RAW:
+        raise ValueError(
+            f"{folder}: was exported with --nms, in which PaddleDetection's deploy programs run the Paddle "
+            f"model; export it without --nms for the backend '{name}'"
+        )
+
+
+def deliver(results, out):
+    """Results as a tuple of arrays, or copied into the arrays of `out`."""
+    if out is None:
+        return tuple(results)
+    for result, place in zip(results, out):
+        np.copyto(place, result)
+    return out
+
+
+def refuse_device(name, device, mend):
+    """The ValueError for a device that an engine does not run on here."""
+    return ValueError(f"backend '{name}' does not run on device '{device}' here; {mend}")
 
 
 def check_batch(file, shape, images):

@@ -1,0 +1,97 @@
+"""The Paddle Lite target: `.nb` files for x86 and for arm processors."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+from ppdet_ext.compat import is_importable, program_ops
+
+from .device_cfg import write_device_cfg
+from .graph import without_swish
+from .paddle_model import save_paddle
+
+OPTIMIZER = os.path.join(os.path.dirname(__file__), "lite_opt.py")
+# target in the report -> (the optimizer's place, precision)
+KINDS = {"lite_x86": ("x86", "fp32"), "lite_arm": ("arm", "fp32"), "lite_arm_fp16": ("arm", "fp16")}
+# A line of its table of ops: the name, then a column for each kind of kernel, some with a Y.
+SUPPORTED_OP = re.compile(r"^\s*(\w+)(?:\s+Y)+\s*$", re.M)
+# In every program, and no kernels.
+PORTS = {"feed", "fetch"}
+# It has a kernel, but the optimizer of 2.13rc0 ends with a segmentation fault on it; a reshape is as good.
+DEADLY = {"flatten_contiguous_range"}
+
+
+def save_lite(graph, folder, size, fp16=False):
+    """Converts a graph to `model_x86.nb` and `model_arm.nb`, with ``fp16`` also `model_arm_fp16.nb`, and
+    writes `detector.txt`, the settings that the C++ program reads.
+
+    Args:
+        graph (RawGraph): re-parameterised, in evaluation mode.
+        folder (str): holds `infer_cfg.yml`.
+        size (list[int]): [H, W]; Paddle Lite's programs take images one by one, of one size.
+        fp16 (bool): also for arm processors with half precision (ARMv8.2).
+
+    Returns:
+        dict: target -> (path, precision).
+
+    Raises:
+        ValueError: Paddle Lite is absent, the size is free, or an op has no kernel there.
+    """
+    if not is_importable("paddlelite"):
+        raise ValueError(
+            "the target lite needs paddlelite (Python 3.8 or 3.10); run: scripts/setup.sh --extras lite"
+        )
+    if -1 in size:
+        raise ValueError("Paddle Lite takes images of one size; give --size H W for the target lite")
+    made = {}
+    with tempfile.TemporaryDirectory() as workplace:
+        with without_swish(graph):
+            program = save_paddle(graph, workplace, [1, 3, *size])
+        if not program.endswith(".pdmodel"):
+            raise ValueError(
+                "Paddle Lite reads models of Paddle 2.6, and this is Paddle 3; export with "
+                ".venv/bin/ppdet-ext after scripts/setup.sh --extras lite"
+            )
+        for target, (place, precision) in KINDS.items():
+            if precision == "fp16" and not fp16:
+                continue
+            output = os.path.join(folder, "model_" + target[len("lite_") :])
+            _convert(program, place, output, precision == "fp16")
+            made[target] = (output + ".nb", precision)
+    write_device_cfg(folder)
+    return made
+
+
+def _convert(program, place, output, fp16):
+    ops = set(program_ops(program))
+    unsupported = sorted(ops - supported_ops(place) - PORTS | ops & DEADLY)
+    if unsupported:
+        raise ValueError(
+            f"Paddle Lite has no kernel for {', '.join(unsupported)} on {place}; take another activation or "
+            "part in the config, or leave the target lite out"
+        )
+    weights = os.path.splitext(program)[0] + ".pdiparams"
+    run = _optimizer("convert", program, weights, place, output, *(["fp16"] if fp16 else []))
+    if run.returncode or not os.path.isfile(output + ".nb"):
+        said = [line.strip() for line in run.stdout.splitlines() if line.strip()]
+        raise ValueError(
+            f"Paddle Lite's optimizer failed for {place} (exit status {run.returncode}): "
+            f"{(said or ['no message'])[-1]}"
+        )
+
+
+def supported_ops(place):
+    """The ops that Paddle Lite has kernels for on a place, 'x86' or 'arm'."""
+    return set(SUPPORTED_OP.findall(_optimizer("ops", place).stdout))
+
+
+def _optimizer(*arguments):
+    return subprocess.run(
+        [sys.executable, OPTIMIZER, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
