@@ -45,7 +45,7 @@ def evaluate(detector, anno_file, image_dir, batch_size=8, progress=True):
     results, seconds = [], 0.0
     if hasattr(detector, "stream"):
         _check_names(detector.names, names, anno_file)
-        found = detector.stream(_image_files(dataset, image_dir, anno_file), batch_size)
+        found = detector.stream(image_files(dataset, image_dir, anno_file), batch_size)
     else:
         found = iter(detector)
     for image in tqdm(dataset["images"], desc="evaluate", unit="img", disable=None if progress else True):
@@ -138,7 +138,7 @@ def load_truths(anno_file, image_dir, count=None):
     categories = sorted(dataset["categories"], key=lambda category: category["id"])
     labels = {category["id"]: label for label, category in enumerate(categories)}
     names = [str(category["name"]) for category in categories]
-    files = _image_files(dataset, image_dir, anno_file)
+    files = image_files(dataset, image_dir, anno_file)
     total = len(files)
     chosen = range(total) if count is None else [i * total // count for i in range(min(count, total))]
     truths = []
@@ -151,8 +151,17 @@ def load_truths(anno_file, image_dir, count=None):
     return [files[i] for i in chosen], truths
 
 
-def _image_files(dataset, image_dir, anno_file):
-    """Paths of all images; ValueError with the first missing ones."""
+def image_files(dataset, image_dir, anno_file):
+    """Paths of all images of an annotation file, in its order.
+
+    Args:
+        dataset (dict): from :func:`load_annotations`.
+        image_dir (str | Path): folder that the file names are relative to.
+        anno_file (str | Path): for the error.
+
+    Raises:
+        ValueError: images are missing; the first ones are named.
+    """
     files = [Path(image_dir) / image["file_name"] for image in dataset["images"]]
     missing = [str(file) for file in files if not file.is_file()]
     if missing:

@@ -18,7 +18,9 @@ def to_half(model):
     from onnxruntime.transformers.float16 import convert_float_to_float16
     from onnxruntime.transformers.onnx_model import OnnxModel
 
-    half = OnnxModel(convert_float_to_float16(model, keep_io_types=True, node_block_list=_tail(model)))
+    half = convert_float_to_float16(model, keep_io_types=True, node_block_list=_tail(model))
+    _join_casts(half.graph)
+    half = OnnxModel(half)
     half.topological_sort()  # the converter appends its casts at the end
     return half.model
 
@@ -34,3 +36,46 @@ def _tail(model):
             node.name = node.name or f"tail.{number}"
             names.append(node.name)
     return names
+
+
+def _join_casts(graph):
+    """Takes out the way through FP16 between two nodes that compute in FP32.
+
+    The converter puts casts around every node that it leaves alone, and so rounds what passes between them.
+    """
+    makers = {output: node for node in graph.node for output in node.output}
+
+    def whole(name):
+        """The FP32 tensor that was cast to FP16 as `name`, or None."""
+        node = makers.get(name)
+        return node.input[0] if _casts_to(node, onnx.TensorProto.FLOAT16) else None
+
+    origins = {
+        node.output[0]: whole(node.input[0])
+        for node in graph.node
+        if _casts_to(node, onnx.TensorProto.FLOAT) and whole(node.input[0])
+    }
+    outputs = {port.name for port in graph.output}
+    # A graph's output keeps its name: what was cast to it takes it over.
+    renamed = {origins[name]: name for name in outputs if name in origins}
+    for node in graph.node:
+        for i, name in enumerate(node.input):
+            origin = origins.get(name, name)
+            node.input[i] = renamed.get(origin, origin)
+        for i, name in enumerate(node.output):
+            node.output[i] = f"{name}.rounded" if name in renamed.values() else renamed.get(name, name)
+    _drop_dead(graph, outputs)
+
+
+def _drop_dead(graph, outputs):
+    """Removes the nodes that nothing asks for, from the end on."""
+    used = set(outputs)
+    for node in reversed(list(graph.node)):
+        if used & set(node.output):
+            used.update(node.input)
+        else:
+            graph.node.remove(node)
+
+
+def _casts_to(node, kind):
+    return node is not None and node.op_type == "Cast" and node.attribute[0].i == kind

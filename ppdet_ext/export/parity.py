@@ -11,13 +11,39 @@ GATES = {"fp32": (1e-3, 1e-4, 1e-4), "fp16": (1e-2, 1.0, 1e-2)}
 BOX_GATE, SCORE_GATE = 0.5, 1e-3
 
 
+def raw_difference(outputs, reference, precision="fp32"):
+    """How far raw outputs are from those of the model as trained.
+
+    Args:
+        outputs, reference (tuple): boxes [B, L, 4] (network pixels) and scores [B, C, L].
+        precision (str): of the outputs; one without gates here (int8) is measured and not judged.
+
+    Returns:
+        tuple: the largest difference over the largest value of its reference (float), and what is outside the
+        gates (str, or None).
+    """
+    rtol, *atols = GATES.get(precision, (np.inf, np.inf, np.inf))
+    worst, fault = 0.0, None
+    for name, atol, ours, theirs in zip(("boxes", "scores"), atols, outputs, reference):
+        ours = np.asarray(ours, dtype=np.float64)
+        if ours.shape != theirs.shape:
+            return np.inf, f"{name} have shape {list(ours.shape)}, but {list(theirs.shape)} as trained"
+        difference = np.abs(ours - theirs)
+        worst = max(worst, float(difference.max() / max(np.abs(theirs).max(), 1e-12)))
+        if not (difference <= atol + rtol * np.abs(theirs)).all():
+            fault = fault or (
+                f"{name} differ from the model as trained by up to {difference.max():.3g} "
+                f"(gate: rtol {rtol}, atol {atol})"
+            )
+    return worst, fault
+
+
 def compare_raw(what, outputs, reference, precision="fp32"):
-    """Compares raw outputs with those of the model as trained.
+    """:func:`raw_difference` as a gate.
 
     Args:
         what (str): the file, for the error.
-        outputs, reference (tuple): boxes [B, L, 4] (network pixels) and scores [B, C, L].
-        precision (str): a key of ``GATES``.
+        The others: as there.
 
     Returns:
         float: the largest difference over the largest value of its reference.
@@ -25,23 +51,10 @@ def compare_raw(what, outputs, reference, precision="fp32"):
     Raises:
         ValueError: other shapes, or a difference outside the gates.
     """
-    rtol, *atols = GATES[precision]
-    worst = 0.0
-    for name, atol, ours, theirs in zip(("boxes", "scores"), atols, outputs, reference):
-        ours = np.asarray(ours, dtype=np.float64)
-        if ours.shape != theirs.shape:
-            raise ValueError(
-                f"{what}: {name} have shape {list(ours.shape)}, but {list(theirs.shape)} in the model as "
-                "trained; not usable"
-            )
-        difference = np.abs(ours - theirs)
-        if not np.isfinite(difference).all() or (difference > atol + rtol * np.abs(theirs)).any():
-            raise ValueError(
-                f"{what}: {name} differ from the model as trained by up to "
-                f"{np.nanmax(difference):.3g} (gate: rtol {rtol}, atol {atol}); not usable"
-            )
-        worst = max(worst, difference.max() / max(np.abs(theirs).max(), 1e-12))
-    return float(worst)
+    worst, fault = raw_difference(outputs, reference, precision)
+    if fault:
+        raise ValueError(f"{what}: {fault}; not usable")
+    return worst
 
 
 def compare_detections(what, outputs, reference, settings, precision="fp32"):
@@ -61,12 +74,13 @@ def compare_detections(what, outputs, reference, settings, precision="fp32"):
         ValueError: a detection too many, too few, or elsewhere.
     """
     wider = 1 if precision == "fp32" else 10
+    gates = BOX_GATE * wider, SCORE_GATE * wider
     worst = 0.0
     for image, (count, boxes, scores, labels) in enumerate(zip(*outputs)):
         index, label = multiclass_nms(reference[0][image], reference[1][image], **settings)
         expected = reference[0][image][index], reference[1][image][label, index], label
         found = boxes[: int(count)], scores[: int(count)], labels[: int(count)]
-        unmatched = match_detections(found, expected, BOX_GATE * wider, SCORE_GATE * wider)
+        unmatched = count_unmatched(found, expected, *gates) + count_unmatched(expected, found, *gates)
         if unmatched:
             raise ValueError(
                 f"{what}: of image {image}, {unmatched} detections of its NMS ({int(count)}) and of the "
@@ -77,28 +91,28 @@ def compare_detections(what, outputs, reference, settings, precision="fp32"):
     return worst
 
 
-def match_detections(found, expected, box_gate=BOX_GATE, score_gate=SCORE_GATE):
-    """Counts the detections of two answers for one image that have no partner in the other.
+def count_unmatched(wanted, candidates, box_gate=BOX_GATE, score_gate=SCORE_GATE):
+    """Counts the detections of one answer for an image that have no partner in another.
 
-    Partners have one label, and boxes and scores within the gates; each has one partner at most.
+    Partners have one label, and boxes and scores within the gates; a candidate is a partner once.
 
     Args:
-        found, expected (tuple): boxes [N, 4] xyxy, scores [N], labels [N].
+        wanted, candidates (tuple): boxes [N, 4] xyxy, scores [N], labels [N].
         box_gate (float): pixels, for each side.
         score_gate (float): difference of scores.
 
     Returns:
-        int: detections without a partner, of both answers together.
+        int: of the wanted ones.
     """
-    boxes, scores, labels = (np.asarray(part) for part in found)
+    boxes, scores, labels = (np.asarray(part) for part in candidates)
     free = np.ones(len(scores), bool)
     missing = 0
-    for box, score, label in zip(*expected):
+    for box, score, label in zip(*wanted):
         near = free & (labels == label) & (np.abs(scores - score) <= score_gate)
         near &= (np.abs(boxes - box) <= box_gate).all(1)
-        candidates = np.flatnonzero(near)
-        if not len(candidates):
+        partners = np.flatnonzero(near)
+        if len(partners):
+            free[partners[np.abs(boxes[partners] - box).sum(1).argmin()]] = False
+        else:
             missing += 1
-            continue
-        free[candidates[np.abs(boxes[candidates] - box).sum(1).argmin()]] = False
-    return missing + int(free.sum())
+    return missing

@@ -31,3 +31,14 @@ def load_manifest(folder):
     if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
         raise ValueError(f"{file}: has no table 'files'; export the model again")
     return manifest
+
+
+def precision_of(manifest, file):
+    """The precision of a model file ('model.onnx') by the manifest; 'fp32' where it is not told.
+
+    Args:
+        manifest (dict): of :func:`load_manifest`.
+        file (str): its name in the folder.
+    """
+    entries = manifest.get("files", {}).values()
+    return next((entry["precision"] for entry in entries if entry["file"] == file), "fp32")

@@ -12,6 +12,7 @@ from ppdet_ext.export import export_model
 from ppdet_ext.export.graph import RawGraph
 from ppdet_ext.runtime import Detector
 from ppdet_ext.runtime.backends import create_backend
+from ppdet_ext.runtime.manifest import load_manifest
 
 CONFIG = "configs/demo/ppyoloe_nano_demo.yml"
 
@@ -69,6 +70,11 @@ def test_the_report_says_how_far_each_file_is(exported):
     for entry in exported["report"].values():
         assert 0 <= entry["max_error"] < 1e-4
     assert len(exported["said"]) == 3
+    manifest = load_manifest(exported["folder"])
+    assert manifest["input"] == {"batch": None, "size": [128, 128], "normalization": "outside"}
+    assert manifest["outputs"] == "raw" and manifest["versions"]["paddle"]
+    assert manifest["files"]["onnx"]["file"] == "model.onnx"
+    assert manifest["files"]["onnx"]["max_error"] == exported["report"]["onnx"]["max_error"]
 
 
 def test_the_graph_is_fused(exported):
@@ -80,9 +86,7 @@ def test_the_graph_is_fused(exported):
     cfg, model = random_detector()
     trained = sum(type(layer).__name__ == "Conv2D" for layer in model.sublayers())
     blocks = sum(type(layer).__name__ == "RepVGGBlock" for layer in model.sublayers())
-    # Every RepVGG block lost a convolution; the projection runs once a level.
-    levels = len(cfg.ETHead["fpn_strides"])
-    assert kinds.count("Conv") == trained - blocks + levels - 1
+    assert kinds.count("Conv") == trained - blocks, "every RepVGG block loses a convolution"
 
 
 def test_infer_cfg(exported):
@@ -145,9 +149,10 @@ def test_free_size_and_fixed_batch(tmp_path):
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"targets": ["onx"]}, "'onx' is none of paddle, onnx"),
+        ({"targets": ["onx"]}, "target 'onx' is not known; did you mean 'onnx'"),
         ({"image_size": [100, 128]}, "multiple of the coarsest stride, 32"),
-        ({"nms": True, "targets": ["onnx"]}, "without --nms"),
+        ({"nms": True, "targets": ["lite"]}, "export the target lite without --nms"),
+        ({"nms": True, "targets": ["onnx"], "opset": 11}, "opset 11: the graph needs 13"),
     ],
 )
 def test_what_cannot_be_made_is_refused(tmp_path, change, message):

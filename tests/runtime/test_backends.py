@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 from ppdet_ext.runtime import Detector
-from ppdet_ext.runtime.backends import BACKENDS, create_backend
+from ppdet_ext.runtime.backends import BACKENDS, MODELS, NMS, create_backend
 
 from .tiny_model import BOXES, KEPT, SCORES, write_folder, write_paddle_model
 
@@ -62,10 +62,11 @@ def wrong_kind(graph):
 
 
 def test_every_backend_of_the_table_is_tried():
-    assert {*ONNX_READERS, *PADDLES} == set(BACKENDS)
+    # Paddle Lite is tried in tests/export/test_lite.py, TensorRT in test_tensorrt.py.
+    assert {*ONNX_READERS, *PADDLES, "paddle_lite", "tensorrt"} == set(BACKENDS) == set(MODELS)
 
 
-@pytest.mark.parametrize("name", engines(BACKENDS))
+@pytest.mark.parametrize("name", engines([*ONNX_READERS, *PADDLES]))
 @pytest.mark.parametrize("threads", [None, 1])
 def test_known_answers(tmp_path, name, threads):
     folder = write(tmp_path / "größe 1", name)
@@ -83,6 +84,39 @@ def test_known_answers(tmp_path, name, threads):
     found = Detector(folder, name).predict(np.full((64, 128, 3), 255, np.uint8))[0]
     np.testing.assert_allclose(found.boxes, BOXES[KEPT["indices"]] * 2, rtol=1e-6)
     assert found.labels.tolist() == KEPT["labels"]
+
+
+@pytest.mark.parametrize("name", engines([*ONNX_READERS, *PADDLES]))
+def test_results_in_memory_that_is_given(tmp_path, name):
+    backend = create_backend(name, write(tmp_path, name))
+    images = np.ones((2, 3, 32, 64), np.float32)
+    first = backend.run(images)
+    kept = [part.copy() for part in first]
+    out = tuple(np.full_like(part, -1) for part in first)
+    assert backend.run(images / 2, out) is out
+    np.testing.assert_allclose(out[1], kept[1] / 2, rtol=1e-6)
+    # Neither way touches the other's memory.
+    again = backend.run(images / 4)
+    np.testing.assert_allclose(out[1], kept[1] / 2, rtol=1e-6)
+    np.testing.assert_allclose(again[1], kept[1] / 4, rtol=1e-6)
+    np.testing.assert_array_equal(first[1], kept[1])
+    backend.run(images[:1] / 8, tuple(part[1:] for part in out))
+    np.testing.assert_allclose(out[1][0], kept[1][0] / 2, rtol=1e-6)
+    np.testing.assert_allclose(out[1][1], kept[1][0] / 8, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", engines([*ONNX_READERS, *PADDLES, "paddle_lite"]))
+def test_a_device_that_is_not_here(tmp_path, name):
+    with pytest.raises(ValueError, match=f"backend '{name}' does not run on device 'gpu' here; "):
+        create_backend(name, write(tmp_path, name), device="gpu")
+    with pytest.raises(ValueError, match="device 'gpus' is not known; did you mean 'gpu'"):
+        create_backend(name, tmp_path, device="gpus")
+
+
+@pytest.mark.parametrize("name", engines([*PADDLES, "paddle_lite"]))
+def test_paddles_files_with_nms_inside(tmp_path, name):
+    with pytest.raises(ValueError, match=f"exported with --nms.*export it without --nms for .*'{name}'"):
+        create_backend(name, tmp_path, outputs=NMS)
 
 
 @pytest.mark.parametrize("name", engines(ONNX_READERS))

@@ -136,8 +136,8 @@ class AnchorFreeHead(nn.Layer):
             return self._loss(
                 logits.astype("float32"), regression.astype("float32"), points, strides, counts, targets
             )
-        # Levels are joined first, so that a deployed graph has one sigmoid and one softmax; by reshape, since
-        # Paddle Lite's optimizer dies of flatten, and by number of channels, which leaves no shape to compute.
+        # Levels are joined first, so that a deployed graph has one sigmoid and one softmax. By reshape, since
+        # Paddle Lite's optimizer dies of flatten; with the channels told, no shape is left to compute.
         scores = F.sigmoid(paddle.concat([c.reshape([0, self.num_classes, -1]) for c, _ in outputs], axis=-1))
         channels = 4 * self.reg_channels
         regression = paddle.concat([r.reshape([0, channels, -1]) for _, r in outputs], axis=-1)

@@ -16,9 +16,9 @@ import importlib
 
 from ppdet_ext.nearest import choice
 
-from .checks import NMS, RAW
+from .checks import MODELS, NMS, RAW
 
-__all__ = ["BACKENDS", "DEVICES", "NMS", "RAW", "create_backend"]
+__all__ = ["BACKENDS", "DEVICES", "MODELS", "NMS", "RAW", "check_backends", "create_backend"]
 
 # name -> the package that has to be there, what pip calls it
 BACKENDS = {
@@ -30,6 +30,18 @@ BACKENDS = {
     "paddle": ("paddle", "paddlepaddle"),
 }
 DEVICES = ("cpu", "gpu")
+
+
+def check_backends(names):
+    """The names without repetition, as a list.
+
+    Raises:
+        ValueError: one is none of BACKENDS (answered with the nearest).
+    """
+    for name in names:
+        if name not in BACKENDS:
+            raise ValueError(f"backend '{name}' is not known; {choice(name, BACKENDS)}")
+    return list(dict.fromkeys(names))
 
 
 def create_backend(name, folder, threads=None, device=None, outputs=RAW):
@@ -50,8 +62,7 @@ def create_backend(name, folder, threads=None, device=None, outputs=RAW):
             command that installs it) or does not run on the device, `threads` is not positive, or the engine
             cannot load the model.
     """
-    if name not in BACKENDS:
-        raise ValueError(f"backend '{name}' is not known; {choice(name, BACKENDS)}")
+    check_backends([name])
     if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
         raise ValueError(f"threads is {threads!r}; give a whole number from 1 up")
     if device not in (None, *DEVICES):

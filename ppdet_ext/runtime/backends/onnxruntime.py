@@ -3,9 +3,8 @@
 import numpy as np
 import onnxruntime
 
-from .checks import RAW, cannot_load, cannot_run, check_batch, check_ports, find_model, refuse_device
+from .checks import MODELS, RAW, cannot_load, cannot_run, check_batch, check_ports, find_model, refuse_device
 
-MODEL = "model.onnx"
 PROVIDERS = {"cpu": "CPUExecutionProvider", "gpu": "CUDAExecutionProvider"}
 DTYPES = {"tensor(float)": np.float32, "tensor(int32)": np.int32, "tensor(int64)": np.int64}
 # It makes one op of x * sigmoid(x), which the blocked layout of the convolutions cannot pass through: a swish
@@ -28,7 +27,7 @@ class Backend:
     """
 
     def __init__(self, folder, threads=None, device=None, outputs=RAW):
-        self.file = find_model(folder, [MODEL], "run 'ppdet-ext export' with the target onnx")
+        self.file = find_model(folder, MODELS["onnxruntime"], "run 'ppdet-ext export' with the target onnx")
         provider = PROVIDERS[device or "cpu"]
         if provider not in onnxruntime.get_available_providers():
             raise refuse_device(

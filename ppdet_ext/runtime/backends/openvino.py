@@ -3,10 +3,8 @@
 import numpy as np
 import openvino
 
-from .checks import RAW, cannot_load, cannot_run, check_batch, check_ports, find_model, refuse_device
+from .checks import MODELS, RAW, cannot_load, cannot_run, check_batch, check_ports, find_model, refuse_device
 
-# OpenVINO's own format first: where a folder has both, it is the one made for this engine.
-MODELS = ("model.xml", "model.onnx")
 SETTINGS = {
     "PERFORMANCE_HINT": "LATENCY",
     # Off: a stale compiled model would answer for a file exported again under the same name.
@@ -32,7 +30,7 @@ class Backend:
     """
 
     def __init__(self, folder, threads=None, device=None, outputs=RAW):
-        self.file = find_model(folder, MODELS, "run 'ppdet-ext export' with the target onnx")
+        self.file = find_model(folder, MODELS["openvino"], "run 'ppdet-ext export' with the target onnx")
         settings = dict(SETTINGS)
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = threads

@@ -3,13 +3,12 @@
 A phone runs `deploy/paddle_lite/cpp` instead.
 """
 
-import platform
-
 import numpy as np
 from paddlelite import lite
 
 from ..manifest import load_manifest
 from .checks import (
+    MODELS,
     RAW,
     cannot_load,
     cannot_run,
@@ -21,9 +20,6 @@ from .checks import (
     refuse_device,
 )
 
-# What `ppdet-ext export --to lite` writes for each kind of processor.
-MODELS = {"x86_64": "model_x86.nb", "AMD64": "model_x86.nb"}
-ARM_MODEL = "model_arm.nb"
 # A .nb file begins with its version of the format, 2 since Paddle Lite 2.10; the library aborts on others.
 FORMATS = (1, 2)
 
@@ -47,8 +43,7 @@ class Backend:
         check_raw("paddle_lite", folder, outputs)
         if device == "gpu":
             raise refuse_device("paddle_lite", device, "leave the device out")
-        name = MODELS.get(platform.machine(), ARM_MODEL)
-        self.file = find_model(folder, [name], "run 'ppdet-ext export' with the target lite")
+        self.file = find_model(folder, MODELS["paddle_lite"], "run 'ppdet-ext export' with the target lite")
         self._check_file()
         config = lite.MobileConfig()
         config.set_model_from_file(str(self.file))

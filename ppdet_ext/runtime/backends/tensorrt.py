@@ -5,12 +5,22 @@ import logging
 import numpy as np
 import tensorrt
 
-from .checks import NMS, RAW, cannot_load, cannot_run, check_batch, check_ports, find_model, refuse_device
+from .checks import (
+    MODELS,
+    NMS,
+    RAW,
+    cannot_load,
+    cannot_run,
+    check_batch,
+    check_ports,
+    find_model,
+    refuse_device,
+)
 from .cuda import Buffer, Stream, device_name
 from .tensorrt_engine import load_or_build
 
-# With NMS inside, the file that has TensorRT's own plugin for it.
-MODELS = {RAW: "model.onnx", NMS: "model_trt.onnx"}
+# With NMS inside, TensorRT's own plugin does it.
+NMS_MODELS = ("model_trt.onnx",)
 LEAST_VERSION = 10
 
 logger = logging.getLogger(__name__)
@@ -38,7 +48,8 @@ class Backend:
             raise ValueError(
                 f"TensorRT {tensorrt.__version__} is not supported; pip install 'tensorrt>={LEAST_VERSION}'"
             )
-        self.file = find_model(folder, [MODELS[outputs]], "run 'ppdet-ext export' with the target tensorrt")
+        models = NMS_MODELS if outputs == NMS else MODELS["tensorrt"]
+        self.file = find_model(folder, models, "run 'ppdet-ext export' with the target tensorrt")
         try:
             gpu = device_name()
             log = tensorrt.Logger(tensorrt.Logger.WARNING)

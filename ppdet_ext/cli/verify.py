@@ -1,0 +1,70 @@
+"""`ppdet-ext verify`: does the exported model do what the trained one does, in every engine that is here?"""
+
+import json
+import os
+import tempfile
+
+from .common import prepare_config
+
+
+def add_arguments(parser):
+    # Not `model`: PaddleDetection takes that key of a config for a network.
+    parser.add_argument(
+        "--model", dest="exported", required=True, metavar="FOLDER", help="the exported folder"
+    )
+    parser.add_argument(
+        "-c",
+        "--config",
+        metavar="CFG",
+        help="the config it was exported from: compare with the model as trained, on its EvalDataset",
+    )
+    parser.add_argument("-o", "--opt", nargs="*", metavar="KEY=VALUE", help="with -c: weights=FILE, ...")
+    parser.add_argument("--slim_config", metavar="CFG", help="with -c: config of a compression method")
+    parser.add_argument(
+        "--images", metavar="FOLDER", help="without -c: images to compare on (default: generated ones)"
+    )
+    parser.add_argument("--backends", nargs="+", metavar="NAME", help="engines (default: all)")
+    parser.add_argument(
+        "--compared", type=int, default=16, metavar="N", help="images whose raw outputs are compared (16)"
+    )
+    parser.add_argument("--json", metavar="FILE", help="the report as JSON")
+    parser.epilog = "exit status: 0 when nothing failed, 1 when a hop did, 2 for bad input"
+
+
+def run(args):
+    from ppdet_ext.evaluation.bench_images import photographs
+    from ppdet_ext.evaluation.verify import verify
+    from ppdet_ext.evaluation.verify_table import verify_table
+    from ppdet_ext.runtime.backends import check_backends
+    from ppdet_ext.runtime.image import find_images
+
+    if args.compared < 1:
+        raise ValueError(f"--compared is {args.compared}; give a whole number from 1 up")
+    backends = check_backends(args.backends) if args.backends else None
+    with tempfile.TemporaryDirectory() as workplace:
+        trained = None
+        if args.config:
+            trained = _trained(args)
+            files = trained.files()
+        elif args.images:
+            files = [file for file, _ in find_images([args.images])]
+        else:
+            files = photographs(workplace, min(args.compared, 8))
+        report = verify(args.exported, files, trained, backends, args.compared)
+    if args.json:
+        os.makedirs(os.path.dirname(os.path.abspath(args.json)), exist_ok=True)
+        with open(args.json, "w", encoding="utf-8") as file:
+            json.dump(report, file, indent=1)
+    print(verify_table(report))
+    return 0 if report["ok"] else 1
+
+
+def _trained(args):
+    """The model of the config with its weights."""
+    cfg = prepare_config(args, "test")
+    from ppdet_ext.evaluation.trained import TrainedModel
+    from ppdet_ext.training.trainer import Trainer
+
+    trainer = Trainer(cfg, mode="test")
+    trainer.load_weights(cfg.weights)
+    return TrainedModel(cfg, trainer.model)
