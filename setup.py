@@ -10,14 +10,20 @@ VERSION = re.search(
 README = ROOT / "README.md"
 
 EXTRAS = {
-    "onnx": ["onnx>=1.14,<1.17", "onnxruntime>=1.15"],
-    "openvino": ["openvino>=2024.0", "nncf>=2.9"],
-    "tensorrt": ["tensorrt>=8.6,<11"],
+    "onnx": ["onnxruntime>=1.15"],
+    "openvino": ["openvino>=2024.0"],
+    "tensorrt": ["tensorrt>=10", "cuda-python>=12"],
     # The registry has wheels for these two Pythons only.
     "lite": ['paddlelite==2.13rc0; python_version == "3.8" or python_version == "3.10"'],
     # What paddleslim imports; paddleslim itself wants --no-deps (scripts/requirements/no-deps.txt).
     "slim": ["decorator", "pyzmq", "setuptools<80", "scikit-learn", "matplotlib", "pillow"],
-    "convert": ["paddle2onnx>=1.3.1", "onnx>=1.14,<1.17", "requests"],
+    "convert": [
+        "paddle2onnx>=1.3.1",
+        "onnx>=1.14,<1.17",
+        "onnxruntime>=1.15",
+        "onnxslim>=0.1.60",
+        "requests",
+    ],
     "viz": ["matplotlib"],
     "dev": ["pytest", "pytest-timeout", "ruff"],
 }

@@ -40,7 +40,7 @@ TARGETS = {
     "paddle": ("paddle", "pip install paddlepaddle==2.6.2"),
     "onnxruntime": ("onnxruntime", "pip install onnxruntime==1.19.2"),
     "openvino": ("openvino", "pip install openvino==2024.6.0"),
-    "tensorrt": ("tensorrt", 'pip install "tensorrt>=8.6,<11"'),
+    "tensorrt": ("tensorrt", 'pip install "tensorrt>=10" cuda-python'),
     "lite": ("paddlelite", "pip install paddlelite==2.13rc0"),
 }
 LITE_PYTHONS = ((3, 8), (3, 10))

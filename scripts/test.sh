@@ -1,17 +1,24 @@
 #!/usr/bin/env bash
-# Sets up .venv if need be, checks the style, runs the tests: `scripts/test.sh -m "not slow" -k nms`.
-# `--paddle 3` as the first argument does so in .venv-paddle3, with Paddle 3.
+# Sets up .venv with every engine that it can have, checks the style, runs the tests:
+# `scripts/test.sh -m "not slow" -k nms`. `--paddle 3` as the first argument does so in .venv-paddle3.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-venv=.venv
+venv=.venv paddle=2
 if [ "${1:-}" = --paddle ]; then
-  scripts/setup.sh --paddle "${2:-}"
-  [ "$2" != 3 ] || venv=.venv-paddle3
+  paddle=${2:-}
+  [ "$paddle" != 3 ] || venv=.venv-paddle3
   shift 2
-else
-  scripts/setup.sh
 fi
+scripts/setup.sh --paddle "$paddle"
+# OpenVINO's list is for Python 3.10 and newer; Paddle Lite has wheels for 3.8 and 3.10, and takes Paddle 2's models.
+case $paddle.$("$venv"/bin/python -c 'import sys; print(sys.version_info[1])') in
+  2.10) extras=openvino,lite ;;
+  2.8) extras=lite ;;
+  *.9 | *.8) extras='' ;;
+  *) extras=openvino ;;
+esac
+[ -z "$extras" ] || scripts/setup.sh --paddle "$paddle" --extras "$extras"
 "$venv"/bin/python -m ruff check .
 # Arguments go to pytest; a path among them takes the place of the whole suite.
 for argument in "$@"; do

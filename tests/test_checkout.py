@@ -52,9 +52,12 @@ class Checkout:
         plant_font(self.home, self.folder)
 
     def run(self, name, *arguments):
+        return self.run_file(TOOLS / f"{name}.py", "-c", "tiny.yml", *arguments)
+
+    def run_file(self, *command):
         paths = [CHECKOUT, str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         run = run_python(
-            [TOOLS / f"{name}.py", "-c", "tiny.yml", *arguments],
+            command,
             self.folder,
             env={"PYTHONPATH": os.pathsep.join(paths), "HOME": str(self.home)},
         )
@@ -167,3 +170,25 @@ def test_the_export_answers_as_the_evaluation(checkout, boxes):
             same = expected[expected[:, 0] == row[0]]
             distance = np.abs(same[:, 2:] - row[2:]).max(1) + 100 * np.abs(same[:, 1] - row[1])
             assert distance.min() < 0.05, row
+
+
+def test_its_deploy_program_runs_our_nms_export(checkout, boxes):
+    """deploy/python/infer.py finds in a folder of 'ppdet-ext export --nms' what the evaluation finds."""
+    program = Path(CHECKOUT) / "deploy" / "python" / "infer.py"
+    if not program.is_file():
+        pytest.skip(f"no deploy/python/infer.py in {CHECKOUT}")
+    export = ["-m", "ppdet_ext.cli", "export", "-c", "tiny.yml", "--nms", "--output", "ours"]
+    run = run_python([*export, *checkout.options], checkout.folder)
+    assert run.status == 0, run.log[-3000:]
+    image = checkout.folder / "demo" / "images" / "val" / "000001.jpg"
+    flags = ["--model_dir", "ours", "--image_file", image, "--device", "CPU", "--threshold", "0.001"]
+    flags += ["--output_dir", "deployed", "--save_images", "False", "--save_results"]
+    checkout.run_file(program, *flags)
+    found = json.loads((checkout.folder / "deployed" / "bbox.json").read_text())
+    assert len(found) > 10
+    expected = boxes[1]
+    for box in sorted(found, key=lambda box: -box["score"])[:20]:
+        x, y, width, height = box["bbox"]
+        same = expected[expected[:, 0] == box["category_id"]]
+        distance = np.abs(same[:, 2:] - [x, y, x + width, y + height]).max(1)
+        assert (distance + 100 * np.abs(same[:, 1] - box["score"])).min() < 0.05, box
