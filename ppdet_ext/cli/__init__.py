@@ -21,7 +21,9 @@ VERBS = {
     "eval": ("ppdet_ext.cli.eval", "evaluate a checkpoint on the config's dataset (PaddleDetection's flags)"),
     "infer": ("ppdet_ext.cli.infer", "detect objects with a checkpoint (PaddleDetection's flags)"),
     "predict": ("ppdet_ext.cli.predict", "detect objects in pictures with an exported model"),
-    "export": ("ppdet_ext.cli.export", "turn a trained model into files for Paddle and ONNX engines"),
+    "export": ("ppdet_ext.cli.export", "turn a trained model into files for every engine"),
+    "verify": ("ppdet_ext.cli.verify", "prove that an exported model does what the trained one does"),
+    "bench": ("ppdet_ext.cli.bench", "measure what an exported model costs in each engine"),
     "doctor": ("ppdet_ext.cli.doctor", "say what this machine can run, what is missing and how to get it"),
 }
 

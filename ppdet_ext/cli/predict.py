@@ -1,128 +1,156 @@
-"""`ppdet-ext predict`: detect in images with an exported model."""
+"""`ppdet-ext predict`: detect in images, videos and cameras with an exported model."""
 
 import argparse
-import json
-import os
 import sys
 from pathlib import Path
 
-# Pictures smaller than this are enlarged, so that the labels on them can be read.
-MIN_PICTURE_SIDE = 320
+EPILOG = """
+An INPUT is an image, a video, a folder of these, a quoted pattern such as
+'in/**/*.jpg', a camera (camera:0, a number or a device path) or the address of
+a stream (rtsp://..., http://...). Images come first, then videos, then all
+cameras and streams at once, in batches across them; of frames that come faster
+than they can be taken the last one counts.
+
+The ids in --coco: with --anno, those of the annotation file, by file name and
+category. Without it, image ids count images and then frames from 1 in the
+order given, also those that cannot be read (the JSON has them as "id"), and
+category ids are the labels plus 1.
+
+Ctrl-C ends in order: what is done by then is written whole (status 130).
+"""
 
 
 def add_arguments(parser):
     """Add the arguments of `predict` to an argparse parser."""
-    parser.formatter_class = argparse.ArgumentDefaultsHelpFormatter
-    parser.add_argument(
-        "images", nargs="+", metavar="IMAGE_OR_FOLDER", help="image files, or folders of images"
-    )
-    parser.add_argument(
-        "--model", required=True, metavar="FOLDER", default=argparse.SUPPRESS, help="the exported folder"
-    )
-    parser.add_argument("--backend", default="onnxruntime", metavar="NAME", help="the engine")
-    parser.add_argument(
-        "--threads",
-        type=int,
-        metavar="N",
-        default=argparse.SUPPRESS,
-        help="CPU threads (default: the engine's choice)",
-    )
-    parser.add_argument(
-        "--threshold", type=float, default=0.5, metavar="SCORE", help="least score of a detection"
-    )
-    parser.add_argument("--output", default="output/predict", metavar="FOLDER", help="where the pictures go")
-    parser.add_argument(
-        "--json",
-        metavar="FILE",
-        default=argparse.SUPPRESS,
-        help="all detections (default: predictions.json in the output folder)",
-    )
+    parser.formatter_class = _Formatter
+    parser.epilog = EPILOG
+    add = parser.add_argument
+    add("inputs", nargs="+", metavar="INPUT", help="images, videos, folders, patterns, cameras")
+    add("--model", required=True, metavar="FOLDER", help="the exported folder")
+    add("--backend", default="onnxruntime", metavar="NAME", help="the engine")
+    add("--device", metavar="NAME", help="cpu or gpu (default: the engine's own)")
+    add("--threads", type=int, metavar="N", help="CPU threads (default: the engine's choice)")
+    add("--batch", type=int, default=4, metavar="N", help="images a run of the network")
+    add("--threshold", type=float, default=0.5, metavar="SCORE", help="least score of a detection")
+    add("--frames", type=int, metavar="N", help="end each video and camera after N frames")
+    add("--output", default="output/predict", metavar="FOLDER", help="where pictures and videos go")
+    add("--no-pictures", action="store_true", help="draw and write none, which is faster")
+    add("--json", metavar="FILE", help="all detections (default: predictions.json in the output folder)")
+    add("--csv", metavar="FILE", help="write a line a detection, too")
+    add("--coco", metavar="FILE", help="write COCO results, too")
+    add("--anno", metavar="FILE", help="COCO annotations that --coco takes its ids from")
+
+
+class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Shows defaults, where there are any, and keeps the lines of the epilog."""
+
+    def _get_help_string(self, action):
+        return action.help if action.default in (None, False) else super()._get_help_string(action)
 
 
 def run(args):
-    """Detect and draw; 0, 1 when some images could not be read, 2 when none could."""
+    """Detect and draw; 0, 1 when something could not be read, 2 when nothing could, 130 after Ctrl-C."""
     from tqdm import tqdm
 
     from ..runtime import Detector
-    from ..runtime.image import find_images
+    from .inputs import find_inputs
+    from .interrupt import on_interrupt
+    from .outputs import Names
+    from .predict_reports import Reports
+    from .predict_run import Run
 
+    _check(args)
+    inputs = find_inputs(args.inputs)
+    kept = [file for file, _ in inputs.images + inputs.videos] + ([Path(args.anno)] if args.anno else [])
+    names = Names(Path(args.output), kept)
+    files = {
+        "json": args.json or Path(args.output) / "predictions.json",
+        "coco": args.coco,
+        "csv": args.csv,
+    }
+    files = {kind: names.report(f"--{kind}", file) for kind, file in files.items() if file}
+    detector = Detector(args.model, args.backend, args.threads, args.device)
+    ids, categories = _coco_ids(args.anno, inputs, detector.names)
+    head = {
+        "model": str(args.model),
+        "backend": args.backend,
+        "threshold": args.threshold,
+        "names": detector.names,
+    }
+    bar = tqdm(total=_count(inputs, args.frames), desc="predict", unit="img", disable=None)
+    with on_interrupt() as stop, bar, Reports(files, head, categories) as reports:
+        pictures = None if args.no_pictures else names
+        work = Run(detector, args, reports, pictures, stop, bar.update)
+        if inputs.images:
+            work.take_images(inputs.images, ids)
+        for video in inputs.videos:
+            if not stop.is_set():
+                work.take_video(*video)
+        if inputs.cameras and not stop.is_set():
+            work.take_cameras(inputs.cameras)
+    where = "" if args.no_pictures else f"pictures in {args.output}, "
+    return _tell(work, inputs, stop.is_set(), f"{where}detections in {files['json']}")
+
+
+def _check(args):
+    """Refuse options that no work could follow."""
     if not 0 <= args.threshold <= 1:
         raise ValueError(f"--threshold is {args.threshold}; give a score from 0 to 1")
-    pictures = _name_pictures(find_images(args.images), Path(args.output))
-    detector = Detector(args.model, backend=args.backend, threads=getattr(args, "threads", None))
-    records, failures = [], []
-    for file, picture in tqdm(pictures.items(), desc="predict", unit="img", disable=None):
+    for option, value in (("--batch", args.batch), ("--frames", args.frames)):
+        if value is not None and value < 1:
+            raise ValueError(f"{option} is {value}; give a whole number from 1 up")
+    if args.anno and not args.coco:
+        raise ValueError("--anno gives ids to COCO results; name their file with --coco")
+
+
+def _coco_ids(anno, inputs, names):
+    """Ids of the images (None for 1, 2, ...) and of the model's labels in COCO results."""
+    from .coco_ids import CocoIds
+
+    if not anno:
+        return None, [label + 1 for label in range(len(names))]
+    others = [str(file) for file, _ in inputs.videos] + inputs.cameras
+    if others:
+        raise ValueError(f"{others[0]}: is no image, and --anno knows images only; leave one of them out")
+    known = CocoIds(anno, names)
+    owners = {}
+    for file, name in inputs.images:
+        first = owners.setdefault(known.image_id(file, name), file)
+        if first is not file:
+            raise ValueError(f"{file}: has the name of {first} in {anno}; leave one of them out")
+    return list(owners), known.categories
+
+
+def _count(inputs, limit):
+    """Images and frames to come, None if that cannot be known."""
+    from ..runtime.video import Video
+
+    counts = [len(inputs.images)] + [limit] * len(inputs.cameras)
+    for file, _ in inputs.videos:
         try:
-            detections = _predict(detector, file, picture, args.threshold)
-        except _Unreadable as error:
-            failures.append(str(error))
-            continue
-        records.append({"file": str(file), "picture": str(picture), "detections": detections.to_records()})
-    for failure in failures:
+            with Video(file) as video:
+                known = [count for count in (video.count, limit) if count is not None]
+            counts.append(min(known) if known else None)
+        except ValueError:
+            counts.append(0)  # told when its turn comes
+    return None if None in counts else sum(counts)
+
+
+def _tell(work, inputs, interrupted, where):
+    """Print what was done; the exit status."""
+    for failure in work.failures:
         print(failure, file=sys.stderr)
-    if not records:
-        print(f"none of the {len(failures)} images could be read", file=sys.stderr)
-        return 2
-    report = Path(getattr(args, "json", Path(args.output) / "predictions.json"))
-    _write_report(
-        report,
-        {
-            "model": str(args.model),
-            "backend": args.backend,
-            "threshold": args.threshold,
-            "names": detector.names,
-            "images": records,
-        },
-    )
-    found = sum(len(record["detections"]) for record in records)
-    print(f"{found} detections in {len(records)} images; pictures in {args.output}, detections in {report}")
-    if failures:
-        print(f"{len(failures)} of {len(pictures)} images skipped", file=sys.stderr)
-    return 1 if failures else 0
-
-
-class _Unreadable(ValueError):
-    """An image that cannot be read, told apart from a model that cannot run."""
-
-
-def _predict(detector, file, picture, threshold):
-    """Detect in one file and write its picture."""
-    from ..runtime.image import read_image
-    from ..visualize import draw_detections, write_image
-
-    try:
-        image = read_image(file)
-    except ValueError as error:
-        raise _Unreadable(str(error)) from None
-    (detections,) = detector.predict(image, score_threshold=threshold)
-    write_image(picture, draw_detections(image, detections, threshold, MIN_PICTURE_SIDE))
-    return detections
-
-
-def _name_pictures(files, output):
-    """Where the picture of each file goes: {file: picture}, never two to one place, never onto an input.
-
-    Args:
-        files (list): pairs of a file and its name relative to the folder given.
-        output (Path): folder of the pictures.
-    """
-    inputs = {file.resolve() for file, _ in files}
-    pictures, taken = {}, set()
-    for file, name in files:
-        if file in pictures:
-            continue
-        suffix = ".png" if name.suffix.lower() == ".png" else ".jpg"
-        picture, number = output / name.with_suffix(suffix), 1
-        while picture in taken or picture.resolve() in inputs:
-            number += 1
-            picture = output / name.with_name(f"{name.stem}-{number}{suffix}")
-        taken.add(picture)
-        pictures[file] = picture
-    return pictures
-
-
-def _write_report(path, report):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
-    os.replace(partial, path)
+    total = sum(map(len, inputs))
+    kind = "images" if total == len(inputs.images) else "inputs"
+    done = [f"{count} {what}" for count, what in ((work.images, "images"), (work.frames, "frames")) if count]
+    if not done:
+        print("interrupted" if interrupted else f"none of the {total} {kind} could be read", file=sys.stderr)
+        return 130 if interrupted else 2
+    summary = f"{work.found} detections in {' and '.join(done)}; {where}"
+    if interrupted:
+        print(f"interrupted: {summary}", file=sys.stderr)
+        return 130
+    print(summary)
+    if work.failures:
+        print(f"{len(work.failures)} of {total} {kind} skipped or cut short", file=sys.stderr)
+    return 1 if work.failures else 0

@@ -29,7 +29,7 @@ class Detections:
     source: Optional[str] = None
 
     def __post_init__(self):
-        self.boxes = np.asarray(self.boxes, np.float32)
+        self.boxes = np.ascontiguousarray(self.boxes, np.float32)
         self.scores = np.asarray(self.scores, np.float32)
         self.labels = np.asarray(self.labels)
         self.names = [str(name) for name in self.names]

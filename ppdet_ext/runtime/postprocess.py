@@ -42,20 +42,10 @@ class Postprocess:
         self._check(boxes, scores, len(images))
         results = []
         for number, image in enumerate(images):
-            # (y, x) -> (x, y, x, y)
-            origin = np.tile(image.offset[::-1], 2)
-            scale = np.tile(image.scale_factor[::-1], 2)
-            mapped = (boxes[number] - origin) / scale
+            mapped = _to_input(boxes[number], image)
             indices, labels, kept_scores = self.nms(mapped, scores[number], score_threshold)
-            results.append(
-                Detections(
-                    mapped[indices],
-                    kept_scores,
-                    labels,
-                    self.names,
-                    sources[number] if sources else None,
-                )
-            )
+            source = sources[number] if sources else None
+            results.append(Detections(mapped[indices], kept_scores, labels, self.names, source))
         return results
 
     def _check(self, boxes, scores, count):
@@ -77,3 +67,16 @@ class Postprocess:
                 f"{self.source}: label_list has {len(self.names)} names, but the model scores "
                 f"{scores.shape[1]} classes; correct label_list or export the model again"
             )
+
+
+def _to_input(boxes, image):
+    """Boxes [L, 4] float32 of the network input, in pixels of the input image.
+
+    Laid out side by side, as a view of [4, L]: NumPy computes on rows of L, not of four, and NMS takes sides.
+    """
+    sides = np.empty(boxes.shape[::-1], np.float32)
+    for number, side in enumerate(boxes.T):
+        axis = 1 - number % 2  # x, y, x, y of values that stand as (y, x)
+        np.subtract(side, image.offset[axis], out=sides[number])
+        sides[number] /= image.scale_factor[axis]
+    return sides.T

@@ -1,8 +1,9 @@
-"""Pictures and plots: detections on images, contact sheets, training curves."""
+"""Pictures and plots: detections on images, contact sheets, training curves, benchmarks."""
 
+from .bench_plot import plot_bench
 from .curves import plot_training
 from .draw import draw_boxes, draw_detections
 from .grid import contact_sheet
 from .save import write_image
 
-__all__ = ["contact_sheet", "draw_boxes", "draw_detections", "plot_training", "write_image"]
+__all__ = ["contact_sheet", "draw_boxes", "draw_detections", "plot_bench", "plot_training", "write_image"]

@@ -1,3 +1,4 @@
+import csv
 import json
 
 import cv2
@@ -8,6 +9,7 @@ from ppdet_ext.cli import main
 from ppdet_ext.runtime.image import read_image
 
 from ..runtime.tiny_model import BOXES, write_folder
+from ..runtime.videos import write_video
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +105,90 @@ def test_what_cannot_work_ends_with_2(model, images, tmp_path, monkeypatch, caps
     assert main(["predict", "--model", model, *paths, *options]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "output").exists()
+
+
+def test_options_that_cannot_work(model, images, capsys):
+    for options, message in (
+        (["--batch", "0"], "--batch is 0"),
+        (["--frames", "0"], "--frames is 0"),
+        (["--anno", "a.json"], "name their file with --coco"),
+        (["--device", "tpu"], "device 'tpu' is not known"),
+        (["--json", str(images / "a.png")], "is an input, --json would overwrite it"),
+    ):
+        assert main(["predict", "--model", model, str(images), *options]) == 2
+        error = capsys.readouterr().err
+        assert message in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("batch", ["1", "3", "8"])
+def test_every_batch_gives_the_same(model, images, tmp_path, batch):
+    (images / "broken.png").write_text("no image")
+    output = tmp_path / "out"
+    assert main(["predict", "--model", model, str(images), "--output", str(output), "--batch", batch]) == 1
+    records = json.loads((output / "predictions.json").read_text(encoding="utf-8"))["images"]
+    assert [record["file"] for record in records] == [
+        str(images / name) for name in ("a.png", "b 1.JPG", "sub/a.png", "sub/ü.bmp")
+    ]
+    for record in records:
+        np.testing.assert_allclose(record["detections"][0]["box"], BOXES[0] * 2, rtol=1e-5)
+
+
+def test_without_pictures(model, images, tmp_path, capsys):
+    output = tmp_path / "out"
+    assert main(["predict", "--model", model, str(images), "--output", str(output), "--no-pictures"]) == 0
+    assert [file.name for file in output.iterdir()] == ["predictions.json"]
+    records = json.loads((output / "predictions.json").read_text(encoding="utf-8"))["images"]
+    assert [sorted(record) for record in records] == [["detections", "file"]] * 4
+    assert "pictures in" not in capsys.readouterr().out
+
+
+def test_csv_and_coco(model, images, tmp_path):
+    (images / "aa.png").write_text("no image")
+    files = {kind: tmp_path / f"all.{kind}" for kind in ("csv", "coco", "json")}
+    options = [part for kind, file in files.items() for part in (f"--{kind}", str(file))]
+    assert main(["predict", "--model", model, str(images), "--no-pictures", *options]) == 1
+    records = json.loads(files["json"].read_text(encoding="utf-8"))["images"]
+    assert [record["id"] for record in records] == [1, 3, 4, 5]  # the second cannot be read
+    results = json.loads(files["coco"].read_text())
+    assert [(result["image_id"], result["category_id"]) for result in results] == [
+        (number, category) for number in (1, 3, 4, 5) for category in (1, 2)
+    ]
+    sides = np.concatenate([BOXES[0, :2] * 2, (BOXES[0, 2:] - BOXES[0, :2]) * 2])
+    np.testing.assert_allclose(results[0]["bbox"], sides, rtol=1e-5)
+    with open(files["csv"], encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["file"], row["frame"], row["name"]) for row in rows[:2]] == [
+        (str(images / "a.png"), "", "cat"),
+        (str(images / "a.png"), "", "dog"),
+    ]
+    assert len(rows) == 8 and abs(float(rows[0]["score"]) - 0.9) < 1e-5
+
+
+def test_coco_with_the_ids_of_an_annotation_file(model, images, tmp_path, capsys):
+    anno = tmp_path / "anno.json"
+    content = {
+        "images": [
+            {"id": 10 + number, "file_name": name}
+            for number, name in enumerate(("sub/ü.bmp", "b 1.JPG", "a.png", "sub/a.png"))
+        ],
+        "categories": [{"id": 44, "name": "dog"}, {"id": 17, "name": "cat"}],
+    }
+    anno.write_text(json.dumps(content))
+    command = ["predict", "--model", model, "--no-pictures", "--output", str(tmp_path / "out")]
+    coco = ["--coco", str(tmp_path / "coco.json"), "--anno", str(anno)]
+    # The model's labels are cat, dog: by rising id
+    assert main([*command, str(images), *coco]) == 0
+    results = json.loads((tmp_path / "coco.json").read_text())
+    assert [(result["image_id"], result["category_id"]) for result in results] == [
+        (number, category) for number in (12, 11, 13, 10) for category in (17, 44)
+    ]
+    video = write_video(tmp_path / "v.mp4", 3)
+    for inputs, message in (
+        ([str(video)], "v.mp4: is no image, and --anno knows images only"),
+        ([str(images / "sub" / "a.png"), str(images / "a.png")], "has the name of"),
+        ([str(tmp_path / "other.png")], "has no image of this name"),
+    ):
+        (tmp_path / "other.png").touch()
+        before = (tmp_path / "coco.json").read_bytes()
+        assert main([*command, *inputs, *coco]) == 2
+        assert message in capsys.readouterr().err and (tmp_path / "coco.json").read_bytes() == before

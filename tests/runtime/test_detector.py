@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ppdet_ext.runtime import Detector
+from ppdet_ext.runtime.backends import BACKENDS
 
 from .tiny_model import BOXES, KEPT, NAMES, write_folder, write_paddle_model
 
@@ -56,20 +57,6 @@ def test_paths_arrays_and_iterators_agree(detector, tmp_path):
             check(found, 40, 70)
     assert detector.predict(path)[0].source == str(path)
     assert detector.predict([]) == []
-
-
-def test_stream_reads_no_further_than_a_batch(detector):
-    taken = []
-
-    def source():
-        for number in range(100):
-            taken.append(number)
-            yield white()
-
-    stream = detector.stream(source(), batch_size=4)
-    assert taken == []
-    next(stream)
-    assert len(taken) == 4
 
 
 def test_threshold(detector):
@@ -149,26 +136,49 @@ def test_backends_by_name(folder, monkeypatch):
         Detector(folder)
 
 
+@pytest.mark.parametrize("name", BACKENDS)
+def test_every_engine_in_a_pipeline(tmp_path, name):
+    """Real engines, run by the pipeline's thread into the pipeline's arrays."""
+    if name not in ("onnxruntime", "openvino", "paddle_inference", "paddle"):
+        pytest.skip("needs a file of its own")
+    pytest.importorskip(BACKENDS[name][0], reason="the engine is absent")
+    folder = write_folder(tmp_path / "tiny")
+    detector = Detector(write_paddle_model(folder) if "paddle" in name else folder, name, 1)
+    images = [white(32 + number, 64) if number % 3 else white() * 0 for number in range(23)]
+    for _ in range(2):
+        found = detector.predict(images, 2)
+        assert [len(each) for each in found] == [4 if number % 3 else 0 for number in range(23)]
+        for number in (1, 10, 22):
+            check(found[number], 32 + number, 64)
+        check(detector.predict(images[7])[0], 39, 64)
+
+
 def test_paddle_inference_gives_the_same(tmp_path):
     """A Paddle program with the same answers as the ONNX one, saved as Paddle saves it."""
+    pytest.importorskip("paddle", reason="the engine is Paddle's")
     folder = write_paddle_model(write_folder(tmp_path / "tiny"))
     detector = Detector(folder, "paddle_inference", threads=1)
     first, second = detector.predict([white(32, 64), white(64, 64)])
     check(first, 32, 64)
     check(second, 64, 64)
-    program, weights = ((folder / f"model.{suffix}").read_bytes() for suffix in ("pdmodel", "pdiparams"))
-    for suffix, content, message in (
-        ("pdmodel", b"nonsense", "model.pdmodel: is empty or no Paddle program"),
-        ("pdmodel", b"", "model.pdmodel: is empty or no Paddle program"),
-        ("pdmodel", program[: len(program) // 2], "model.pdmodel: Paddle Inference cannot load it"),
-        ("pdiparams", weights[:-4], "model.pdiparams: is empty, truncated or no Paddle weights"),
-        ("pdiparams", b"", "model.pdiparams: is empty, truncated or no Paddle weights"),
-        ("pdiparams", b"nonsense" * 9, "model.pdiparams: is empty, truncated or no Paddle weights"),
+    # Paddle 3 writes model.json, Paddle 2 model.pdmodel
+    program = next(file for file in (folder / "model.json", folder / "model.pdmodel") if file.is_file())
+    weights = folder / "model.pdiparams"
+    contents = {file: file.read_bytes() for file in (program, weights)}
+    no_program = "is empty or no Paddle program"
+    no_weights = "is empty, truncated or no Paddle weights"
+    for file, content, message in (
+        (program, b"nonsense", no_program),
+        (program, b"", no_program),
+        (program, contents[program][: len(contents[program]) // 2], "Paddle Inference cannot load it"),
+        (weights, contents[weights][:-4], no_weights),
+        (weights, b"", no_weights),
+        (weights, b"nonsense" * 9, no_weights),
     ):
-        (folder / "model.pdmodel").write_bytes(program)
-        (folder / "model.pdiparams").write_bytes(weights)
-        (folder / f"model.{suffix}").write_bytes(content)
-        with pytest.raises(ValueError, match=message):
+        for whole in contents:
+            whole.write_bytes(contents[whole])
+        file.write_bytes(content)
+        with pytest.raises(ValueError, match=f"{file.name}: {message}"):
             Detector(folder, "paddle_inference")
     with pytest.raises(ValueError, match="has neither model.json nor model.pdmodel"):
         Detector(write_folder(tmp_path / "onnx only"), "paddle_inference")

@@ -4,6 +4,7 @@ import pytest
 import ppdet_ext  # noqa: F401  before paddle
 from ppdet_ext.runtime import nms
 from ppdet_ext.runtime.nms import multiclass_nms
+from ppdet_ext.runtime.nms_candidates import choose
 
 DEFAULT = {"score_threshold": 0.01, "nms_top_k": 1000, "keep_top_k": 300, "nms_threshold": 0.7}
 
@@ -81,12 +82,49 @@ def test_equal_to_paddle_with_tied_scores_and_equal_boxes(seed):
         np.testing.assert_array_equal(ours(boxes, scores, **settings), paddles(boxes, scores, **settings))
 
 
-def test_block_size_changes_nothing(monkeypatch):
+@pytest.mark.parametrize("keep_top_k", [300, 20, -1])
+def test_block_and_reach_change_nothing(monkeypatch, keep_top_k):
     boxes, scores = crowd(5, 900, 4, 6, 0.06)
-    expected = ours(boxes, scores, **DEFAULT)
-    for block in (1, 7, 5000):
+    settings = {**DEFAULT, "keep_top_k": keep_top_k}
+    expected = ours(boxes, scores, **settings)
+    for block, reach in ((1, 64), (7, 100), (5000, 5000), (64, 50), (128, 10)):
         monkeypatch.setattr(nms, "BLOCK", block)
-        np.testing.assert_array_equal(ours(boxes, scores, **DEFAULT), expected)
+        monkeypatch.setattr(nms, "REACH", reach)
+        np.testing.assert_array_equal(ours(boxes, scores, **settings), expected)
+
+
+def test_many_candidates_are_paddles():
+    boxes, scores = crowd(1, 4000, 8, 30, 0.1)
+    settings = {**DEFAULT, "nms_top_k": -1, "keep_top_k": 1000}
+    assert (scores > 0.01).sum() > 5000
+    np.testing.assert_array_equal(ours(boxes, scores, **settings), paddles(boxes, scores, **settings))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (3, 8), (5, 9), (80, 1000), (2, 12345)])
+@pytest.mark.parametrize("share", [0, 0.001, 0.5, 1])
+def test_candidates_are_those_above_the_threshold(shape, share):
+    rng = np.random.default_rng(0)
+    scores = np.where(rng.random(shape) < share, 0.5, 0.125).astype(np.float32)
+    labels, indices = choose(scores, 0.125, -1, -1)
+    expected = np.nonzero(scores > 0.125)
+    np.testing.assert_array_equal(labels, expected[0])
+    np.testing.assert_array_equal(indices, expected[1])
+    transposed = choose(np.asfortranarray(scores), 0.125, -1, -1)
+    np.testing.assert_array_equal(transposed, expected)
+
+
+def test_the_best_of_a_class_enter_and_ties_go_to_the_lower_index():
+    scores = np.array([[0.5, 0.9, 0.5, 0.5, 0.7], [0.0, 0.3, 0.0, 0.3, 0.0]], np.float32)
+    labels, indices = choose(scores, 0.1, 3, -1)
+    assert labels.tolist() == [0, 0, 0, 1, 1] and indices.tolist() == [0, 1, 4, 1, 3]
+
+
+def test_the_layout_of_boxes_changes_nothing():
+    boxes, scores = crowd(2, 500, 4, 6, 0.06)
+    expected = multiclass_nms(boxes, scores, **DEFAULT)
+    for layout in (np.asfortranarray(boxes), np.repeat(boxes, 2, 0)[::2], boxes.astype(np.float64)):
+        for got, want in zip(multiclass_nms(layout, scores, **DEFAULT), expected):
+            np.testing.assert_array_equal(got, want)
 
 
 def test_a_chain_of_boxes():

@@ -39,12 +39,26 @@ CHAINS = {
         {"type": "NormalizeImage", "mean": MEAN, "std": STD, "is_scale": True},
         {"type": "Permute"},
     ],
+    "keep ratio, fractional pad": [
+        {"type": "Resize", "target_size": [128, 128], "keep_ratio": True, "interp": 2},
+        {"type": "Pad", "size": [128, 128], "fill_value": [127.5, 127.5, 127.5]},
+        {"type": "NormalizeImage", "mean": MEAN, "std": STD, "is_scale": True},
+        {"type": "Permute"},
+    ],
+    "levels as they are": [
+        {"type": "Resize", "target_size": [96, 64], "keep_ratio": False, "interp": 1},
+        {"type": "NormalizeImage", "mean": MEAN, "std": STD, "is_scale": False, "norm_type": "none"},
+        {"type": "Permute"},
+    ],
     "letterbox": [
         {"type": "LetterBoxResize", "target_size": [96, 160]},
         {"type": "NormalizeImage", "mean": MEAN, "std": STD, "is_scale": True},
         {"type": "Permute"},
     ],
 }
+
+
+SIZES = [(37, 200), (200, 37), (96, 96), (241, 333)]
 
 
 def ppdet_result(entries, source):
@@ -68,7 +82,7 @@ def random_image(rng, height, width):
 
 
 @pytest.mark.parametrize("name", CHAINS)
-@pytest.mark.parametrize("shape", [(37, 200), (200, 37), (96, 96), (241, 333)])
+@pytest.mark.parametrize("shape", SIZES)
 def test_bit_equal_to_ppdet(name, shape):
     image = random_image(np.random.default_rng(hash(shape) % 1000), *shape)
     _, data = cv2.imencode(".png", image)
@@ -81,6 +95,47 @@ def test_bit_equal_to_ppdet(name, shape):
     np.testing.assert_array_equal(got.scale_factor, expected["scale_factor"])
     np.testing.assert_array_equal(got.im_shape, expected["im_shape"])
     np.testing.assert_array_equal(rgb, before)
+    batch = np.full((3, *got.pixels.shape), 7, np.float32)
+    into = Preprocess(CHAINS[name])(rgb, batch[1])
+    assert np.shares_memory(into.pixels, batch)
+    np.testing.assert_array_equal(batch[1], expected["image"])
+    assert (batch[[0, 2]] == 7).all()
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_the_shape_is_known_before_the_first_image(name):
+    known = Preprocess(CHAINS[name]).shape
+    shapes = {Preprocess(CHAINS[name])(np.zeros((*size, 3), np.uint8)).pixels.shape for size in SIZES}
+    assert shapes == {known} if known else len(shapes) > 1
+
+
+def test_every_fixed_size_is_met_exactly():
+    """cv2.resize is given factors, not sizes: their rounding never shows."""
+    rng = np.random.default_rng(0)
+    for width, height, target in rng.integers(1, 700, (150, 3)).tolist():
+        entry = {"type": "Resize", "target_size": [target, target + 1], "keep_ratio": False, "interp": 0}
+        preprocess = Preprocess([entry, {"type": "Permute"}])
+        out = np.empty(preprocess.shape, np.float32)
+        assert preprocess(np.zeros((height // 8 + 1, width // 8 + 1, 3), np.uint8), out).pixels is out
+
+
+def test_pad_stride_rounds_a_known_size_up():
+    chain = [{"type": "Resize", "target_size": [50, 64], "keep_ratio": False}, *CHAINS["ppyoloe"][1:]]
+    chain.append({"type": "PadStride", "stride": 32})
+    preprocess = Preprocess(chain)
+    assert preprocess.shape == (3, 64, 64)
+    assert preprocess(np.zeros((9, 9, 3), np.uint8)).pixels.shape == (3, 64, 64)
+
+
+def test_an_out_that_does_not_fit():
+    image, fits = np.zeros((9, 9, 3), np.uint8), np.zeros((3, 96, 128), np.float32)
+    for out in (
+        fits[:, :, 1:],
+        fits.astype(np.float64),
+        np.zeros((3, 128, 96), np.float32).transpose(0, 2, 1),
+    ):
+        with pytest.raises(ValueError, match=r"give C-contiguous float32 \[3, 96, 128\]"):
+            Preprocess(CHAINS["ppyoloe"])(image, out)
 
 
 def test_pad_stride_and_stack_are_ppdets_pad_batch():
