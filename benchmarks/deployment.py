@@ -18,12 +18,13 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from ppdet_ext.environment import machine  # noqa: E402
-from ppdet_ext.evaluation.bench_images import choose_images  # noqa: E402
-from ppdet_ext.evaluation.bench_numbers import ratio, with_total  # noqa: E402
-from ppdet_ext.evaluation.bench_process import silent_stdout  # noqa: E402
-from ppdet_ext.evaluation.bench_rounds import MEASURED, Case, Plan, interleave  # noqa: E402
-from ppdet_ext.evaluation.bench_table import align, heading, number, reason, spread, warnings  # noqa: E402
-from ppdet_ext.evaluation.benchmark import CASE, figures, surroundings  # noqa: E402
+from ppdet_ext.evaluation.bench.benchmark import CASE, figures, surroundings  # noqa: E402
+from ppdet_ext.evaluation.bench.images import choose_images  # noqa: E402
+from ppdet_ext.evaluation.bench.numbers import ratio, with_total  # noqa: E402
+from ppdet_ext.evaluation.bench.process import silent_stdout  # noqa: E402
+from ppdet_ext.evaluation.bench.rounds import MEASURED, Case, Plan, interleave  # noqa: E402
+from ppdet_ext.evaluation.bench.table import heading, number, reason, spread, warnings  # noqa: E402
+from ppdet_ext.evaluation.text_table import align  # noqa: E402
 
 CASES = str(Path(__file__).with_name("deployment_cases.py"))
 ENGINES = {"paddle_inference": "Paddle Inference", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}

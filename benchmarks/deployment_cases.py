@@ -1,6 +1,6 @@
 """The rows of `deployment.py` that are PaddleDetection's, or go from file to boxes; each runs in a worker.
 
-Protocol: `ppdet_ext.evaluation.bench_worker`.
+Protocol: `ppdet_ext.evaluation.bench.worker`.
 """
 
 import os

@@ -35,9 +35,9 @@ def run(args):
     """Measure, write report and plot, print the table."""
     from ppdet_ext.compat import is_importable
     from ppdet_ext.environment import machine
-    from ppdet_ext.evaluation.bench_rounds import MEASURED, Plan
-    from ppdet_ext.evaluation.bench_table import bench_table
-    from ppdet_ext.evaluation.benchmark import run_benchmark
+    from ppdet_ext.evaluation.bench.benchmark import run_benchmark
+    from ppdet_ext.evaluation.bench.rounds import MEASURED, Plan
+    from ppdet_ext.evaluation.bench.table import bench_table
     from ppdet_ext.runtime.backends import check_backends
     from ppdet_ext.visualize import plot_bench
 
@@ -70,8 +70,8 @@ def run(args):
 
 def _export(args, parent):
     """Export the config's model once a size; the folders."""
-    from ppdet_ext.evaluation.bench_process import silent_stdout
-    from ppdet_ext.evaluation.bench_sizes import export_sizes
+    from ppdet_ext.evaluation.bench.process import silent_stdout
+    from ppdet_ext.evaluation.bench.sizes import export_sizes
 
     from .common import prepare_config
 

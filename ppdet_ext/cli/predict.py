@@ -52,12 +52,12 @@ def run(args):
     """Detect and draw; 0, 1 when something could not be read, 2 when nothing could, 130 after Ctrl-C."""
     from tqdm import tqdm
 
+    from ..prediction.inputs import find_inputs
+    from ..prediction.interrupt import on_interrupt
+    from ..prediction.outputs import Names
+    from ..prediction.reports import Reports
+    from ..prediction.run import Run
     from ..runtime import Detector
-    from .inputs import find_inputs
-    from .interrupt import on_interrupt
-    from .outputs import Names
-    from .predict_reports import Reports
-    from .predict_run import Run
 
     _check(args)
     inputs = find_inputs(args.inputs)
@@ -105,7 +105,7 @@ def _check(args):
 
 def _coco_ids(anno, inputs, names):
     """Ids of the images (None for 1, 2, ...) and of the model's labels in COCO results."""
-    from .coco_ids import CocoIds
+    from ..prediction.coco_ids import CocoIds
 
     if not anno:
         return None, [label + 1 for label in range(len(names))]

@@ -32,7 +32,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    from ppdet_ext.evaluation.bench_images import photographs
+    from ppdet_ext.evaluation.bench.images import photographs
     from ppdet_ext.evaluation.verify import verify
     from ppdet_ext.evaluation.verify_table import verify_table
     from ppdet_ext.runtime.backends import check_backends

@@ -69,6 +69,7 @@ class _Run:
         self.compared = {i * len(files) // count for i in range(count)}
         self.inputs = {}
         self.manifest = load_manifest(folder)
+        self.raw_outputs = not InferConfig.load(folder).nms_inside
         if trained:
             answers, hop = self._trained_form("trained form"), "trained form"
         else:
@@ -101,9 +102,10 @@ class _Run:
     def _detector(self, detector, hop):
         """Answers of an engine, from the image files on."""
         answers = Answers()
-        for number in sorted(self.compared):
+        for number in sorted(self.compared) if self.raw_outputs else ():
             image = detector.preprocess(read_image(self.files[number])).pixels
-            answers.raw[number] = detector.backend.run(image[None])
+            images = np.repeat(image[None], detector.batch_size or 1, axis=0)
+            answers.raw[number] = tuple(output[:1] for output in detector.backend.run(images))
         answers.found = list(self._bar(detector.stream(self.files), hop))
         return answers
 
@@ -138,8 +140,8 @@ class _Run:
         if not is_importable(BACKENDS[name][0]):
             return {"hop": hop, "status": NOT_MEASURED, "reason": f"{BACKENDS[name][0]} is not installed"}
         try:
-            detector = Detector(self.folder, name)
-            row = self.judge.judge(hop, precision_of(self.manifest, file), self._detector(detector, hop))
+            answers = self._detector(Detector(self.folder, name), hop)
+            row = self.judge.judge(hop, precision_of(self.manifest, file, "fp32"), answers)
             return {**row, "file": file}
         except ValueError as error:
             return {"hop": hop, "status": FAILED, "file": file, "reason": str(error)}

@@ -1,6 +1,6 @@
 """A verification as text."""
 
-from .bench_table import align
+from .text_table import align
 
 HEADS = [
     ["", "", "", "raw", "detec-", "no", "AP", "AP"],

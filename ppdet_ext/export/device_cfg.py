@@ -38,6 +38,8 @@ def write_device_cfg(folder):
             NMS than MultiClassNMS, another operator, a class name of several lines.
     """
     config = InferConfig.load(folder)
+    if config.nms_inside:
+        raise ValueError(f"{config.file}: the model has NMS inside; export it without --nms for a device")
     lines = [["format", FORMAT], *_operators(config), *_nms(config), *_labels(config)]
     path = Path(folder) / DEVICE_CFG
     text = "".join(" ".join(map(_word, line)) + "\n" for line in lines)

@@ -19,6 +19,7 @@ class InferConfig:
         preprocess (list): entries of `Preprocess`, each a dict with a 'type'.
         nms (dict): settings of `NMS`.
         batch_size (int | None): the one batch size that the model takes, None for any.
+        nms_inside (bool): the model ends in detections, not in raw boxes and scores.
     """
 
     file: str
@@ -26,14 +27,15 @@ class InferConfig:
     preprocess: List[dict]
     nms: dict
     batch_size: Optional[int] = None
+    nms_inside: bool = False
 
     @classmethod
     def load(cls, folder):
         """Read and check `infer_cfg.yml` of an exported folder.
 
         Raises:
-            ValueError: the folder or the file is missing, it is not YAML, a key is missing or of the wrong
-                kind, or the model was exported with NMS in its graph.
+            ValueError: the folder or the file is missing, it is not YAML, or a key is missing or of the wrong
+                kind.
         """
         folder = Path(folder)
         file = folder / INFER_CFG
@@ -48,9 +50,9 @@ class InferConfig:
             raise ValueError(f"{file}: is not plain YAML ({reason}); export the model again") from None
         if not isinstance(content, dict):
             raise ValueError(f"{file}: is not a table of settings; export the model again")
-        if content.get("outputs") != "raw":
+        if content.get("outputs") not in ("raw", "nms"):
             raise ValueError(
-                f"{file}: does not say 'outputs: raw', so the model may hold its own NMS; "
+                f"{file}: does not say 'outputs: raw', so the model may hold PaddleDetection's NMS; "
                 f"export it with 'ppdet-ext export'"
             )
         for key, kind in (("label_list", list), ("Preprocess", list), ("NMS", dict)):
@@ -64,4 +66,5 @@ class InferConfig:
             content["Preprocess"],
             content["NMS"],
             content.get("batch_size"),
+            content["outputs"] == "nms",
         )

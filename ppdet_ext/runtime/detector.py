@@ -6,10 +6,10 @@ from contextlib import closing
 
 import numpy as np
 
-from .backends import create_backend
+from .backends import NMS, RAW, create_backend
 from .config import InferConfig
 from .pipeline import Pipeline, run_one
-from .postprocess import Postprocess
+from .postprocess import InGraphPostprocess, Postprocess
 from .preprocess import Preprocess
 from .slots import SlotStore
 from .streams import Merged
@@ -44,8 +44,9 @@ class Detector:
         self.batch_size = config.batch_size
         self.backend_name = backend
         self.preprocess = Preprocess(config.preprocess, config.file)
-        self.postprocess = Postprocess(config.nms, config.names, config.file)
-        self.backend = create_backend(backend, folder, threads, device)
+        postprocess = InGraphPostprocess if config.nms_inside else Postprocess
+        self.postprocess = postprocess(config.nms, config.names, config.file)
+        self.backend = create_backend(backend, folder, threads, device, NMS if config.nms_inside else RAW)
         self._store = SlotStore()
         self._lock = threading.Lock()
 

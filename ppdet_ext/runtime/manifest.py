@@ -33,12 +33,13 @@ def load_manifest(folder):
     return manifest
 
 
-def precision_of(manifest, file):
-    """The precision of a model file ('model.onnx') by the manifest; 'fp32' where it is not told.
+def precision_of(manifest, file, untold):
+    """The precision of a model file by the manifest: 'fp32', 'fp16' or 'int8'.
 
     Args:
         manifest (dict): of :func:`load_manifest`.
-        file (str): its name in the folder.
+        file (str): its name in the folder, 'model.onnx'.
+        untold (str): the answer where the manifest does not say.
     """
     entries = manifest.get("files", {}).values()
-    return next((entry["precision"] for entry in entries if entry["file"] == file), "fp32")
+    return next((entry["precision"] for entry in entries if entry["file"] == file), untold)

@@ -69,6 +69,48 @@ class Postprocess:
             )
 
 
+class InGraphPostprocess:
+    """Maps the detections of a model with NMS inside back to the input image.
+
+    Args:
+        as of `Postprocess`; the settings were the export's and have no say here.
+    """
+
+    def __init__(self, nms, names, source="infer_cfg.yml"):
+        self.names = list(names)
+        self.source = source
+
+    def __call__(self, counts, boxes, scores, labels, images, score_threshold=None, sources=None):
+        """Detections of a batch.
+
+        Args:
+            counts (numpy.ndarray): [B, 1] int32, how many of each image's K are detections.
+            boxes (numpy.ndarray): [B, K, 4] float32 xyxy in pixels of the network input.
+            scores (numpy.ndarray): [B, K] float32, by falling score.
+            labels (numpy.ndarray): [B, K] int32.
+            images, score_threshold, sources: as of `Postprocess`; a threshold below the one inside the graph
+                brings nothing back.
+
+        Returns:
+            list: B Detections, boxes in pixels of the input image, by falling score.
+
+        Raises:
+            ValueError: a label has no name.
+        """
+        results = []
+        for number, image in enumerate(images):
+            count = int(counts[number].item())
+            found = Detections(
+                _to_input(boxes[number, :count], image),
+                scores[number, :count].copy(),  # the next batch is written over what the engine gave
+                labels[number, :count],
+                self.names,
+                sources[number] if sources else None,
+            )
+            results.append(found if score_threshold is None else found.filter(score_threshold))
+        return results
+
+
 def _to_input(boxes, image):
     """Boxes [L, 4] float32 of the network input, in pixels of the input image.
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ppdet_ext.cli import main
-from ppdet_ext.evaluation.bench_table import bench_table
+from ppdet_ext.evaluation.bench.table import bench_table
 
 from ..runtime.tiny_model import write_folder
 

@@ -7,9 +7,11 @@ import pytest
 import yaml
 from ppdet.core.workspace import create
 
+from ppdet_ext.compat import is_importable
 from ppdet_ext.config import load_config
 from ppdet_ext.export import export_model
 from ppdet_ext.export.graph import RawGraph
+from ppdet_ext.export.parity import count_unmatched
 from ppdet_ext.runtime import Detector
 from ppdet_ext.runtime.backends import create_backend
 from ppdet_ext.runtime.manifest import load_manifest
@@ -114,8 +116,8 @@ def test_nms_in_the_graph(tmp_path):
     with paddle.no_grad():
         expected = model(inputs)
     export_model(cfg, model, str(tmp_path), nms=True, say=lambda line: None)
-    with pytest.raises(ValueError, match="outputs: raw"):
-        Detector(tmp_path)
+    with pytest.raises(ValueError, match="exported with --nms"):
+        Detector(tmp_path, "paddle_inference")
     from paddle import inference
 
     from ppdet_ext.compat import STATIC_GRAPH_FILES, onednn_runs_inference
@@ -135,6 +137,30 @@ def test_nms_in_the_graph(tmp_path):
     found, counts = (predictor.get_output_handle(n).copy_to_cpu() for n in predictor.get_output_names())
     assert counts.tolist() == expected["bbox_num"].numpy().tolist() and counts.min() > 0
     np.testing.assert_allclose(found, expected["bbox"].numpy(), rtol=1e-3, atol=1e-2)
+
+
+def test_the_runtime_takes_nms_inside(tmp_path, exported):
+    cfg, model = random_detector()
+    engines = [name for name in ("onnxruntime", "openvino") if is_importable(name)]
+    targets = ["onnx", "tensorrt", *engines[1:]]
+    report = export_model(cfg, model, str(tmp_path), targets, nms=True, say=lambda line: None)
+    assert report["onnx"]["max_error"] < 1e-4
+    assert report["tensorrt"]["file"].endswith("model_trt.onnx")
+    images = [np.random.RandomState(i).randint(0, 255, (90, 150, 3)).astype("uint8") for i in range(5)]
+    expected = Detector(exported["folder"]).predict(images)
+    for engine in engines:
+        found = list(Detector(tmp_path, engine).stream(images, batch_size=2))
+        for one, other in zip(found, expected):
+            assert len(one) == len(other) > 0
+            np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)
+            assert (
+                count_unmatched(
+                    (one.boxes, one.scores, one.labels), (other.boxes, other.scores, other.labels)
+                )
+                == 0
+            )
+        few = Detector(tmp_path, engine).predict(images, score_threshold=0.02)
+        assert [len(d) for d in few] == [int((d.scores >= 0.02).sum()) for d in expected]
 
 
 def test_free_size_and_fixed_batch(tmp_path):

@@ -1,4 +1,5 @@
 """Every config that names an architecture loads, makes a model, and predicts."""
+
 import ppdet_ext  # noqa: F401  (before Paddle: it protects against a fault of its zlib)
 
 # isort: split

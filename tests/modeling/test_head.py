@@ -1,4 +1,5 @@
 """ETHead and what it is made of: options, edge cases, anchors, losses, post-processing."""
+
 import ppdet_ext  # noqa: F401  (before Paddle: it protects against a fault of its zlib)
 
 # isort: split
@@ -68,7 +69,8 @@ OPTIONS = {
     "ATSS alone": ({HEAD: {"assigner": None}}, 0),
     "TAL from the start": ({HEAD: {"static_assigner_epoch": 0}}, 0),
     "TAL with a centre radius": (
-        {HEAD: {"assigner": {"name": "TALLabelAssigner", "center_radius": 2.5, "score": "alignment"}}}, 0,
+        {HEAD: {"assigner": {"name": "TALLabelAssigner", "center_radius": 2.5, "score": "alignment"}}},
+        0,
     ),
     "small objects": ({HEAD: {"assigner": {"name": "TALLabelAssigner", "topk": 20, "beta": 4.0}}}, 0),
 }
@@ -96,8 +98,10 @@ def test_option_trains_and_predicts(option, published):
     for epoch in (0, 200):
         losses = train(model, small_batch(epoch=epoch))
         weights = {"class": 1.0, "iou": 2.5, "dfl": 0.5}
-        total = sum(losses[f"loss_{name}"] * weights[key]
-                    for key, name in (("class", "cls"), ("iou", "iou"), ("dfl", "dfl")))
+        total = sum(
+            losses[f"loss_{name}"] * weights[key]
+            for key, name in (("class", "cls"), ("iou", "iou"), ("dfl", "dfl"))
+        )
         assert losses["loss"] == pytest.approx(total, rel=1e-5)
         assert losses["loss_cls"] > 0 and losses["loss_iou"] > 0
         assert (losses["loss_dfl"] > 0) == (option != "no DFL")
@@ -113,7 +117,10 @@ def test_option_trains_and_predicts(option, published):
         predicted = model(batch)
     length = 9 + 36 + 144
     assert [list(t.shape) for t in (scores, distances, points, strides)] == [
-        [2, CLASSES, length], [2, length, 4], [length, 2], [length, 1],
+        [2, CLASSES, length],
+        [2, length, 4],
+        [length, 2],
+        [length, 1],
     ]
     boxes, counts = predicted["bbox"].numpy(), predicted["bbox_num"].numpy()
     assert counts.min() > 0 and boxes.shape == (counts.sum(), 6) and np.isfinite(boxes).all()
@@ -121,6 +128,7 @@ def test_option_trains_and_predicts(option, published):
 
 def test_the_assigner_decides_from_its_epoch_on():
     """With `assigner: ~` the static one goes on; otherwise the loss changes at the epoch."""
+
     def loss(model, epoch):
         return train(model, small_batch(epoch=epoch))["loss_iou"]
 
@@ -215,8 +223,11 @@ def specs(*strides):
 
 def test_strides_that_disagree_name_the_level():
     config = {"fpn_strides": [32, 16, 8]}
-    with pytest.raises(ValueError, match=r"level 1 comes with stride 8 but fpn_strides says 16; "
-                                         r"set fpn_strides: \[32, 8, 4\]"):
+    with pytest.raises(
+        ValueError,
+        match=r"level 1 comes with stride 8 but fpn_strides says 16; "
+        r"set fpn_strides: \[32, 8, 4\]",
+    ):
         ETHead.from_config(config, specs(32, 8, 4))
     with pytest.raises(ValueError, match="level 0 comes with stride 8 but fpn_strides says 32"):
         ETHead.from_config(config, specs(8, 16, 32))
@@ -231,10 +242,13 @@ def test_wrong_strides_of_a_config_are_found_before_training():
         build(**{HEAD: {"fpn_strides": [64, 32, 16]}})
 
 
-@pytest.mark.parametrize("options, message", [
-    ({"stem": "ese_conf"}, "stem 'ese_conf' is none of .*ese_conv"),
-    ({"iou_loss": "diou"}, "iou_loss 'diou' is none of .*giou"),
-])
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"stem": "ese_conf"}, "stem 'ese_conf' is none of .*ese_conv"),
+        ({"iou_loss": "diou"}, "iou_loss 'diou' is none of .*giou"),
+    ],
+)
 def test_unknown_options_name_the_known(options, message):
     with pytest.raises(ValueError, match=message):
         ETHead(assigner=None, **options)

@@ -1,4 +1,5 @@
 """Our parts in PaddleDetection's architectures and beside its parts, and its parts in ours, from YAML."""
+
 import ppdet_ext  # noqa: F401  (before Paddle: it protects against a fault of its zlib)
 
 # isort: split

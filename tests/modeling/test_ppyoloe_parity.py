@@ -1,4 +1,5 @@
 """Our PP-YOLOE against the installed PaddleDetection's, on the same random weights."""
+
 import ppdet_ext  # noqa: F401  (before Paddle: it protects against a fault of its zlib)
 
 # isort: split
@@ -77,10 +78,15 @@ def test_exact_counts_of_s(plus):
 
 def test_the_same_parameters_learn_and_decay():
     """What an optimiser sees: trainable or not, and the weight decay that a layer asks for itself."""
+
     def view(model):
         return {
-            name: (p.stop_gradient, None if p.regularizer is None else sorted(
-                value for key, value in vars(p.regularizer).items() if "coeff" in key))
+            name: (
+                p.stop_gradient,
+                None
+                if p.regularizer is None
+                else sorted(value for key, value in vars(p.regularizer).items() if "coeff" in key),
+            )
             for name, p in model.named_parameters()
         }
 

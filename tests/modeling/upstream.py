@@ -1,4 +1,5 @@
 """PP-YOLOE twice, from PaddleDetection's installed classes and from our configs; weights and batches."""
+
 from pathlib import Path
 
 import ppdet_ext  # noqa: F401  (before Paddle: it protects against a fault of its zlib)

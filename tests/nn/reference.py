@@ -1,4 +1,5 @@
 """Random weights, and layers computed once more in float64 NumPy, by loops and definitions."""
+
 import ppdet_ext  # noqa: F401  (before Paddle: it protects against a fault of its zlib)
 
 # isort: split

@@ -55,11 +55,18 @@ def test_conv_norm_act_equals_numpy_before_and_after_folding(geometry):
     options = GEOMETRIES[geometry]
     layer = randomise(ConvNormAct(8, 8, act="swish", **options))
     x = random_input(2, 8, 9, 11)
-    expected = silu(conv_norm(layer, array(x), **{k: v for k, v in options.items()
-                                                  if k not in ("kernel_size", "bn_epsilon")}))
+    expected = silu(
+        conv_norm(
+            layer, array(x), **{k: v for k, v in options.items() if k not in ("kernel_size", "bn_epsilon")}
+        )
+    )
     assert relative_error(layer(x).numpy(), expected) <= 1e-5
     assert sorted(layer.state_dict()) == [
-        "bn._mean", "bn._variance", "bn.bias", "bn.weight", "conv.weight",
+        "bn._mean",
+        "bn._variance",
+        "bn.bias",
+        "bn.weight",
+        "conv.weight",
     ]
     layer.convert_to_deploy()
     assert sorted(layer.state_dict()) == ["conv.bias", "conv.weight"]
@@ -256,8 +263,10 @@ def test_activation_of_none_and_of_a_layer():
     np.testing.assert_array_equal(build_activation(None)(x).numpy(), x.numpy())
 
 
-@pytest.mark.parametrize("name, hint", [("swich", "did you mean 'swish'"), ("hard_sigmoid", "'hardsigmoid'"),
-                                        ("xyz", "choose from relu, ")])
+@pytest.mark.parametrize(
+    "name, hint",
+    [("swich", "did you mean 'swish'"), ("hard_sigmoid", "'hardsigmoid'"), ("xyz", "choose from relu, ")],
+)
 def test_an_unknown_activation_names_the_nearest(name, hint):
     with pytest.raises(ValueError, match=f"unknown activation '{name}'.*{hint}"):
         build_activation(name)

@@ -1,4 +1,5 @@
 """Scenes for the label assigners: gts, predictions and anchors, random and adversarial."""
+
 from types import SimpleNamespace
 
 import ppdet_ext  # noqa: F401  (before Paddle: it protects against a fault of its zlib)
@@ -21,8 +22,12 @@ def grid(height, width, strides=STRIDES):
         per_anchor.append(np.full((len(points[-1]), 1), stride))
         counts.append(len(points[-1]))
     points, per_anchor = (np.concatenate(a).astype("float32") for a in (points, per_anchor))
-    return np.concatenate([points - 2.5 * per_anchor, points + 2.5 * per_anchor], -1), points, \
-        per_anchor, counts
+    return (
+        np.concatenate([points - 2.5 * per_anchor, points + 2.5 * per_anchor], -1),
+        points,
+        per_anchor,
+        counts,
+    )
 
 
 def random_boxes(rng, shape, size, smallest=4.0):
@@ -67,8 +72,10 @@ def _integer_centers(s, rng):
 
 def _nested(s, rng):
     half = np.linspace(6, s.size / 2, s.boxes.shape[1], dtype="float32")[:, None]
-    s.boxes = np.concatenate([s.size / 2 - half, s.size / 2 - half, s.size / 2 + half,
-                              s.size / 2 + half], -1) * s.mask
+    s.boxes = (
+        np.concatenate([s.size / 2 - half, s.size / 2 - half, s.size / 2 + half, s.size / 2 + half], -1)
+        * s.mask
+    )
 
 
 def _equal_predictions(s, rng):
@@ -163,30 +170,37 @@ def _tensors(*arrays):
 @pytest.fixture(scope="session")
 def run_tal():
     """Runs a task-aligned assigner on a scene: four arrays."""
+
     def run(assigner, s, dtype="int64", bg_index=CLASSES, **kwargs):
         scores, boxes, points, labels, gts, mask = _tensors(
-            s.pred_scores, s.pred_boxes, s.points, s.labels.astype(dtype), s.boxes, s.mask)
+            s.pred_scores, s.pred_boxes, s.points, s.labels.astype(dtype), s.boxes, s.mask
+        )
         out = assigner(scores, boxes, points, s.counts, labels, gts, mask, bg_index, **kwargs)
         return [t.numpy() for t in out]
+
     return run
 
 
 @pytest.fixture(scope="session")
 def run_atss():
     """Runs an ATSS assigner on a scene: four arrays."""
+
     def run(assigner, s, dtype="int64", bg_index=CLASSES, pred=True, gt_scores=None):
         anchors, labels, gts, mask, pred_boxes, gt_scores = _tensors(
-            s.anchors, s.labels.astype(dtype), s.boxes, s.mask, s.pred_boxes if pred else None,
-            gt_scores)
-        out = assigner(anchors, s.counts, labels, gts, mask, bg_index, gt_scores=gt_scores,
-                       pred_bboxes=pred_boxes)
+            s.anchors, s.labels.astype(dtype), s.boxes, s.mask, s.pred_boxes if pred else None, gt_scores
+        )
+        out = assigner(
+            anchors, s.counts, labels, gts, mask, bg_index, gt_scores=gt_scores, pred_bboxes=pred_boxes
+        )
         return [t.numpy() for t in out]
+
     return run
 
 
 @pytest.fixture(scope="session")
 def assert_same():
     """Asserts that the four outputs agree to the last bit, and their dtypes with the gts'."""
+
     def check(ours, upstream, dtype="int64"):
         assert len(ours) == len(upstream) == 4
         assert ours[0].dtype == dtype
@@ -195,4 +209,5 @@ def assert_same():
             if name != "labels":
                 assert a.dtype == b.dtype == np.float32, name
             np.testing.assert_array_equal(a, b, err_msg=name)
+
     return check

@@ -31,19 +31,16 @@ def test_equals_upstream_without_predictions(new_scene, run_atss, assert_same, m
     if with_scores:
         scores = np.random.default_rng(0).random(scene.mask.shape).astype("float32")
     upstream = run_atss(ATSSAssigner(num_classes=7), scene, pred=False, gt_scores=scores)
-    ours = run_atss(ATSSLabelAssigner(num_classes=7, mode=mode), scene, pred=False,
-                    gt_scores=scores)
+    ours = run_atss(ATSSLabelAssigner(num_classes=7, mode=mode), scene, pred=False, gt_scores=scores)
     assert_same(ours, upstream)
 
 
 @both_modes
 @pytest.mark.parametrize("topk, bg_index", ((1, 7), (4, 7), (9, 0)))
-def test_equals_upstream_with_other_options(new_scene, run_atss, assert_same, mode, topk,
-                                            bg_index):
+def test_equals_upstream_with_other_options(new_scene, run_atss, assert_same, mode, topk, bg_index):
     scene = new_scene(seed=61, gts=(12, 33))
     upstream = run_atss(ATSSAssigner(topk, 7), scene, bg_index=bg_index)
-    assert_same(run_atss(ATSSLabelAssigner(topk, 7, mode=mode), scene, bg_index=bg_index),
-                upstream)
+    assert_same(run_atss(ATSSLabelAssigner(topk, 7, mode=mode), scene, bg_index=bg_index), upstream)
 
 
 def reference(s, topk):
@@ -53,15 +50,18 @@ def reference(s, topk):
     for b, image in enumerate(s.boxes.astype("float64")):
         overlap = np.zeros(mask.shape[1:])
         for g in np.flatnonzero(s.mask[b, :, 0]):
-            low, high = np.maximum(image[g, :2], anchors[:, :2]), np.minimum(image[g, 2:],
-                                                                          anchors[:, 2:])
+            low, high = np.maximum(image[g, :2], anchors[:, :2]), np.minimum(image[g, 2:], anchors[:, 2:])
             shared = np.prod(np.maximum(high - low, 0), axis=1)
-            overlap[g] = shared / (np.prod(image[g, 2:] - image[g, :2])
-                                   + np.prod(anchors[:, 2:] - anchors[:, :2], axis=1) - shared)
+            overlap[g] = shared / (
+                np.prod(image[g, 2:] - image[g, :2])
+                + np.prod(anchors[:, 2:] - anchors[:, :2], axis=1)
+                - shared
+            )
             distance = np.linalg.norm(s.points - (image[g, :2] + image[g, 2:]) / 2, axis=1)
             ends = np.cumsum(s.counts)
-            chosen = np.concatenate([start + np.argsort(distance[start:end])[:topk]
-                                     for start, end in zip(ends - s.counts, ends)])
+            chosen = np.concatenate(
+                [start + np.argsort(distance[start:end])[:topk] for start, end in zip(ends - s.counts, ends)]
+            )
             limit = overlap[g, chosen].mean() + overlap[g, chosen].std(ddof=1)
             inside = ((s.points > image[g, :2]) & (s.points < image[g, 2:])).all(axis=1)
             mask[b, g, chosen] = (overlap[g, chosen] > limit) & inside[chosen]
@@ -87,8 +87,7 @@ def test_no_gts_at_all(new_scene, run_atss, mode, dtype):
     scene = new_scene(seed=63)
     for name in ("boxes", "labels", "mask"):
         setattr(scene, name, getattr(scene, name)[:, :0])
-    labels, boxes, scores, mask = run_atss(ATSSLabelAssigner(num_classes=7, mode=mode), scene,
-                                           dtype)
+    labels, boxes, scores, mask = run_atss(ATSSLabelAssigner(num_classes=7, mode=mode), scene, dtype)
     num = len(scene.points)
     assert labels.dtype == dtype and (labels == 7).all() and labels.shape == (2, num)
     assert boxes.shape == (2, num, 4) and not boxes.any()
@@ -98,8 +97,9 @@ def test_no_gts_at_all(new_scene, run_atss, mode, dtype):
 
 def test_auto_mode(new_scene, run_atss, assert_same):
     scene = new_scene(seed=64)
-    assert_same(run_atss(ATSSLabelAssigner(num_classes=7), scene),
-                run_atss(ATSSAssigner(num_classes=7), scene))
+    assert_same(
+        run_atss(ATSSLabelAssigner(num_classes=7), scene), run_atss(ATSSAssigner(num_classes=7), scene)
+    )
 
 
 def test_is_registered():
@@ -107,8 +107,9 @@ def test_is_registered():
     assert ATSSLabelAssigner.__shared__ == ["num_classes"]
 
 
-@pytest.mark.parametrize("options, message", (({"mode": "cpu"}, "mode.*'cpu'.*per_image"),
-                                              ({"topk": 0}, "topk: 0")))
+@pytest.mark.parametrize(
+    "options, message", (({"mode": "cpu"}, "mode.*'cpu'.*per_image"), ({"topk": 0}, "topk: 0"))
+)
 def test_bad_options(options, message):
     with pytest.raises(ValueError, match=message):
         ATSSLabelAssigner(**options)

@@ -19,8 +19,9 @@ def test_equals_upstream(scene, run_tal, assert_same, mode, dtype):
 
 
 @both_modes
-@pytest.mark.parametrize("options", ({"topk": 20, "beta": 4.0}, {"topk": 1},
-                                     {"alpha": 0.5, "beta": 1.0, "eps": 1e-3}), ids=str)
+@pytest.mark.parametrize(
+    "options", ({"topk": 20, "beta": 4.0}, {"topk": 1}, {"alpha": 0.5, "beta": 1.0, "eps": 1e-3}), ids=str
+)
 def test_equals_upstream_with_other_options(new_scene, run_tal, assert_same, mode, options):
     scene = new_scene(seed=50, gts=(33, 12))
     upstream = run_tal(TaskAlignedAssigner(**options), scene)
@@ -38,6 +39,7 @@ def test_equals_upstream_when_the_background_comes_first(new_scene, run_tal, ass
 @both_modes
 def test_equals_upstream_at_the_end_of_the_tensor(new_scene, run_tal, assert_same, mode):
     """Paddle's power rounds differently in the last few elements of a tensor."""
+
     def corner(s, rng):
         s.boxes[:] = [0, 0, s.size, s.size]
 
@@ -56,8 +58,10 @@ def reference(s, topk=13, alpha=1.0, beta=6.0, eps=1e-9, radius=None, score="nor
         for g in np.flatnonzero(s.mask[b, :, 0]):
             x1, y1, x2, y2 = s.boxes[b, g].astype("float64")
             p = s.pred_boxes[b].astype("float64")
-            sides = [np.minimum(x2, p[:, 2]) - np.maximum(x1, p[:, 0]),
-                     np.minimum(y2, p[:, 3]) - np.maximum(y1, p[:, 1])]
+            sides = [
+                np.minimum(x2, p[:, 2]) - np.maximum(x1, p[:, 0]),
+                np.minimum(y2, p[:, 3]) - np.maximum(y1, p[:, 1]),
+            ]
             shared = np.maximum(sides[0], 0) * np.maximum(sides[1], 0)
             areas = (x2 - x1) * (y2 - y1) + (p[:, 2] - p[:, 0]) * (p[:, 3] - p[:, 1])
             overlap[g] = shared / (areas - shared)
@@ -66,7 +70,7 @@ def reference(s, topk=13, alpha=1.0, beta=6.0, eps=1e-9, radius=None, score="nor
             allowed = (x > x1) & (x < x2) & (y > y1) & (y < y2)
             if radius is not None:
                 reach = radius * s.strides[:, 0]
-                allowed |= ((abs(x - (x1 + x2) / 2) < reach) & (abs(y - (y1 + y2) / 2) < reach))
+                allowed |= (abs(x - (x1 + x2) / 2) < reach) & (abs(y - (y1 + y2) / 2) < reach)
             taken = [a for a in np.argsort(-metric[g]) if allowed[a]][:topk]
             mask[b, g, taken] = 1
         for a in np.flatnonzero(mask[b].sum(0) > 1):
@@ -81,8 +85,16 @@ def reference(s, topk=13, alpha=1.0, beta=6.0, eps=1e-9, radius=None, score="nor
 
 
 @both_modes
-@pytest.mark.parametrize("options", ({}, {"radius": 2.5}, {"radius": 1.0, "score": "alignment"},
-                                     {"score": "alignment", "topk": 20, "beta": 4.0}), ids=str)
+@pytest.mark.parametrize(
+    "options",
+    (
+        {},
+        {"radius": 2.5},
+        {"radius": 1.0, "score": "alignment"},
+        {"score": "alignment", "topk": 20, "beta": 4.0},
+    ),
+    ids=str,
+)
 def test_options_of_our_own(new_scene, run_tal, mode, options):
     def spread(s, rng):
         # Larger predicted boxes: every candidate overlaps its gt, so no two alignments tie at 0.
@@ -135,13 +147,17 @@ def test_auto_mode(new_scene, run_tal, assert_same):
     assert_same(run_tal(TALLabelAssigner(), scene), run_tal(TaskAlignedAssigner(), scene))
 
 
-@pytest.mark.parametrize("height, width, strides", ((64, 96, (32, 16, 8)), (32, 96, (32, 16)),
-                                                    (64, 32, (32,)), (32, 32, (32, 8))))
+@pytest.mark.parametrize(
+    "height, width, strides", ((64, 96, (32, 16, 8)), (32, 96, (32, 16)), (64, 32, (32,)), (32, 32, (32, 8)))
+)
 def test_anchor_strides(height, width, strides):
     points, expected, counts = [], [], []
     for stride in strides:
-        level = [((x + 0.5) * stride, (y + 0.5) * stride)
-                 for y in range(height // stride) for x in range(width // stride)]
+        level = [
+            ((x + 0.5) * stride, (y + 0.5) * stride)
+            for y in range(height // stride)
+            for x in range(width // stride)
+        ]
         points += level
         counts.append(len(level))
         expected += [stride] * len(level)
@@ -155,9 +171,14 @@ def test_is_registered():
     assert isinstance(create("TALLabelAssigner"), TALLabelAssigner)
 
 
-@pytest.mark.parametrize("options, message", (({"mode": "cpu"}, "mode.*'cpu'.*per_image"),
-                                              ({"score": "max"}, "score.*'max'.*alignment"),
-                                              ({"topk": 0}, "topk: 0")))
+@pytest.mark.parametrize(
+    "options, message",
+    (
+        ({"mode": "cpu"}, "mode.*'cpu'.*per_image"),
+        ({"score": "max"}, "score.*'max'.*alignment"),
+        ({"topk": 0}, "topk: 0"),
+    ),
+)
 def test_bad_options(options, message):
     with pytest.raises(ValueError, match=message):
         TALLabelAssigner(**options)

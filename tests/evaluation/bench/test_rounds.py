@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from ppdet_ext.evaluation import bench_rounds
-from ppdet_ext.evaluation.bench_load import OthersLoad
-from ppdet_ext.evaluation.bench_process import Worker, WorkerLost
-from ppdet_ext.evaluation.bench_rounds import FAILED, MEASURED, NOT_MEASURED, Case, Plan, interleave
+from ppdet_ext.evaluation.bench import rounds as bench_rounds
+from ppdet_ext.evaluation.bench.load import OthersLoad
+from ppdet_ext.evaluation.bench.process import Worker, WorkerLost
+from ppdet_ext.evaluation.bench.rounds import FAILED, MEASURED, NOT_MEASURED, Case, Plan, interleave
 
 CASES = '''
 import os, time

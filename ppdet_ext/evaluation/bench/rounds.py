@@ -8,8 +8,8 @@ from typing import Dict, List, Optional
 
 from tqdm import tqdm
 
-from .bench_load import OthersLoad
-from .bench_process import Worker, WorkerLost
+from .load import OthersLoad
+from .process import Worker, WorkerLost
 
 MEASURED, NOT_MEASURED, FAILED = "measured", "not measured", "failed"
 
@@ -45,7 +45,7 @@ class Plan:
 
 @dataclass
 class Case:
-    """One row to be measured: its name, and the class that does it as `bench_worker` loads it."""
+    """One row to be measured: its name, and the class that does it as `worker` loads it."""
 
     name: str
     target: str

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ppdet_ext.cli.coco_ids import CocoIds
-from ppdet_ext.cli.inputs import find_inputs
-from ppdet_ext.cli.outputs import Names
+from ppdet_ext.prediction.coco_ids import CocoIds
+from ppdet_ext.prediction.inputs import find_inputs
+from ppdet_ext.prediction.outputs import Names
 
 
 @pytest.fixture

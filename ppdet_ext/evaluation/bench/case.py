@@ -11,18 +11,18 @@ from ppdet_ext.runtime import Detector
 from ppdet_ext.runtime.backends import BACKENDS
 from ppdet_ext.runtime.config import InferConfig
 from ppdet_ext.runtime.image import read_image
-from ppdet_ext.runtime.manifest import load_manifest
+from ppdet_ext.runtime.manifest import load_manifest, precision_of
 from ppdet_ext.runtime.preprocess import Preprocess
 from ppdet_ext.runtime.slots import Slot
 
-from .bench_sizes import at_size
+from .sizes import at_size
 
 # Where a format keeps its weights beside the file that a backend names.
 WEIGHTS = {".pdmodel": ".pdiparams", ".json": ".pdiparams", ".xml": ".bin"}
 
 
 class FolderCase:
-    """A case of `bench_worker`: decode, pre-process, run the network, post-process, each timed; the steps of
+    """A case of `worker`: decode, pre-process, run the network, post-process, each timed; the steps of
     a Detector, one after the other.
 
     Args:
@@ -71,7 +71,7 @@ class FolderCase:
         files = model_files(self.detector.backend)
         return {
             "engine": f"{package} {package_version(package) or ''}".strip(),
-            "precision": precision(self.folder, files),
+            "precision": precision_of(load_manifest(self.folder), files[0].name, "unknown"),
             "model_files": [file.name for file in files],
             "model_mib": round(sum(file.stat().st_size for file in files) / 2**20, 2),
             "size": self.size,
@@ -84,23 +84,3 @@ def model_files(backend):
     file = Path(backend.file)
     weights = file.with_suffix(WEIGHTS.get(file.suffix, file.suffix))
     return [file] if weights == file or not weights.is_file() else [file, weights]
-
-
-def precision(folder, files):
-    """What `export.json` of an exported folder says of a model's numbers.
-
-    Args:
-        folder (str | Path): the exported folder.
-        files (list): Paths of the model's files.
-
-    Returns:
-        str: 'fp32', 'fp16' or 'int8'; 'unknown' where the folder does not say.
-
-    Raises:
-        ValueError: `export.json` is there and cannot be read.
-    """
-    names = {file.name for file in files}
-    for entry in load_manifest(folder).get("files", {}).values():
-        if Path(entry.get("file") or "").name in names:
-            return entry.get("precision", "unknown")
-    return "unknown"

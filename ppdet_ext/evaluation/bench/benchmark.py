@@ -8,12 +8,12 @@ from ppdet_ext.compat import is_importable
 from ppdet_ext.environment import machine, versions
 from ppdet_ext.runtime.backends import BACKENDS, MODELS, check_backends
 
-from .bench_images import choose_images
-from .bench_numbers import four_digits, latencies, ratio, with_total
-from .bench_rounds import MEASURED, Case, interleave
-from .bench_sizes import choose_sizes
+from .images import choose_images
+from .numbers import four_digits, latencies, ratio, with_total
+from .rounds import MEASURED, Case, interleave
+from .sizes import choose_sizes
 
-CASE = "ppdet_ext.evaluation.bench_case:FolderCase"
+CASE = "ppdet_ext.evaluation.bench.case:FolderCase"
 # The phases that a detection takes once its image is decoded.
 PHASES = ("pre", "network", "post")
 

@@ -7,16 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ppdet_ext.evaluation.bench_case import precision
-from ppdet_ext.evaluation.bench_images import HEIGHT, WIDTH, choose_images, photograph
-from ppdet_ext.evaluation.bench_numbers import latencies, quartiles, ratio, with_total
-from ppdet_ext.evaluation.bench_rounds import FAILED, MEASURED, NOT_MEASURED, Measured, Plan
-from ppdet_ext.evaluation.bench_sizes import at_size, choose_sizes
-from ppdet_ext.evaluation.bench_table import bench_table
-from ppdet_ext.evaluation.benchmark import find_backends, run_benchmark
+from ppdet_ext.evaluation.bench.benchmark import find_backends, run_benchmark
+from ppdet_ext.evaluation.bench.images import HEIGHT, WIDTH, choose_images, photograph
+from ppdet_ext.evaluation.bench.numbers import latencies, quartiles, ratio, with_total
+from ppdet_ext.evaluation.bench.rounds import FAILED, MEASURED, NOT_MEASURED, Measured, Plan
+from ppdet_ext.evaluation.bench.sizes import at_size, choose_sizes
+from ppdet_ext.evaluation.bench.table import bench_table
 from ppdet_ext.runtime.image import read_image
-
-from ..runtime.tiny_model import INFER_CFG, write_folder, write_paddle_model
+from ppdet_ext.runtime.manifest import load_manifest, precision_of
+from tests.runtime.tiny_model import INFER_CFG, write_folder, write_paddle_model
 
 PLAN = Plan(threads=1, rounds=3, steps=1, warmup=1)
 FIGURES = {"decode_ms", "pre_ms", "network_ms", "post_ms", "total_ms", "ratio", "network_ratio"}
@@ -55,7 +54,12 @@ def test_ratios_are_taken_round_by_round():
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = write_folder(tmp_path_factory.mktemp("tiny"))
-    manifest = {"files": {"onnx": {"file": "model.onnx", "precision": "fp32"}, "lite": {"file": None}}}
+    manifest = {
+        "files": {
+            "onnx": {"file": "model.onnx", "precision": "fp32"},
+            "lite": {"file": None, "precision": "fp32"},
+        }
+    }
     (folder / "export.json").write_text(json.dumps(manifest))
     return folder
 
@@ -115,8 +119,9 @@ def test_default_backends_have_a_model(folder, tmp_path):
 
 
 def test_precision_comes_from_the_manifest(folder, tmp_path):
-    assert precision(folder, [folder / "model.onnx"]) == "fp32"
-    assert precision(folder, [folder / "model.pdmodel"]) == precision(tmp_path, [folder / "a"]) == "unknown"
+    assert precision_of(load_manifest(folder), "model.onnx", "unknown") == "fp32"
+    assert precision_of(load_manifest(folder), "model.pdmodel", "unknown") == "unknown"
+    assert precision_of(load_manifest(tmp_path), "a", "unknown") == "unknown"
 
 
 def test_a_model_of_one_batch_size(tmp_path):

@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-WORKER = "ppdet_ext.evaluation.bench_worker"
+WORKER = "ppdet_ext.evaluation.bench.worker"
 
 
 class WorkerLost(Exception):
@@ -48,7 +48,7 @@ class Worker:
         self.answers.put(None)
 
     def ask(self, question):
-        """One question and its answer, both as `bench_worker` has them.
+        """One question and its answer, both as `worker` has them.
 
         Raises:
             WorkerLost: the process ended, or did not answer in time (it is ended then).

@@ -1,4 +1,4 @@
-"""The process that one row of a benchmark lives in: `python -m ppdet_ext.evaluation.bench_worker`.
+"""The process that one row of a benchmark lives in: `python -m ppdet_ext.evaluation.bench.worker`.
 
 A case is a class that a row is measured with: `Case(**arguments)` builds it, `step(number)` does all there is
 to time once and gives {phase: seconds}, `info()` what is worth knowing of it, ready for JSON. The process

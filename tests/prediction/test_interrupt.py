@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from ppdet_ext.cli.interrupt import on_interrupt
+from ppdet_ext.prediction.interrupt import on_interrupt
 
 
 def test_the_first_asks_the_second_breaks():

@@ -1,0 +1,1 @@
+"""What each engine costs: rows in processes of their own, measured in turn."""
