@@ -18,10 +18,9 @@ def to_half(model):
     from onnxruntime.transformers.float16 import convert_float_to_float16
     from onnxruntime.transformers.onnx_model import OnnxModel
 
-    half = convert_float_to_float16(model, keep_io_types=True, node_block_list=_tail(model))
-    _join_casts(half.graph)
-    half = OnnxModel(half)
+    half = OnnxModel(convert_float_to_float16(model, keep_io_types=True, node_block_list=_tail(model)))
     half.topological_sort()  # the converter appends its casts at the end
+    _join_casts(half.model.graph)
     return half.model
 
 
@@ -68,7 +67,7 @@ def _join_casts(graph):
 
 
 def _drop_dead(graph, outputs):
-    """Removes the nodes that nothing asks for, from the end on."""
+    """Removes the nodes, which stand in the order of computation, that nothing asks for."""
     used = set(outputs)
     for node in reversed(list(graph.node)):
         if used & set(node.output):

@@ -107,7 +107,7 @@ def test_names(tmp_path):
         ),
         ({"Preprocess": [RESIZE]}, "Preprocess has no Permute"),
         ({"label_list": ["a", "b\nc"]}, "label_list has 'b\\nc'; take the line break out"),
-        ({"outputs": "nms"}, "export it without --nms for a device"),
+        ({"outputs": "nms"}, "the model has NMS inside; export it without --nms for a device"),
     ],
 )
 def test_refused(tmp_path, change, said):

@@ -193,7 +193,7 @@ def test_openvinos_own_format_comes_first(tmp_path, name):
 
 @pytest.mark.parametrize("name", engines(["openvino"]))
 def test_openvino_computes_in_full_precision(tmp_path, name):
-    compiled = create_backend(name, write_folder(tmp_path), 1).request.get_compiled_model()
+    compiled = create_backend(name, write_folder(tmp_path), 1)._requests(1).free.get_compiled_model()
     assert compiled.get_property("INFERENCE_PRECISION_HINT").to_string() == "f32"
     assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
     assert str(compiled.get_property("PERFORMANCE_HINT")).endswith("LATENCY")

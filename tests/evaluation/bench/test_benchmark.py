@@ -156,7 +156,7 @@ def test_generated_picture(tmp_path):
 
 
 def test_bars_of_the_deployment_benchmark():
-    file = Path(__file__).resolve().parents[2] / "benchmarks" / "deployment.py"
+    file = Path(__file__).resolve().parents[3] / "benchmarks" / "deployment.py"
     spec = importlib.util.spec_from_file_location("deployment", file)
     deployment = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(deployment)
