@@ -1,6 +1,7 @@
 """Every exported file run here, and compared with the model as trained."""
 
 import os
+from pathlib import Path
 
 from ppdet_ext.runtime.backends import BACKENDS, NMS, RAW, create_backend
 from ppdet_ext.runtime.nms_kinds import NMS as NMSKind
@@ -36,7 +37,7 @@ def prove(folder, report, images, reference, nms_settings, say):
     """
     for target, entry in report.items():
         name = os.path.basename(entry["file"])
-        reason = _unmeasured(target, nms_settings)
+        reason = _unmeasured(target, entry["file"], nms_settings)
         if reason:
             entry["not_measured"] = reason
             say(f"{target}: {name}, not measured ({reason})")
@@ -51,8 +52,8 @@ def prove(folder, report, images, reference, nms_settings, say):
         say(f"{target}: {name}, differs by {entry['max_error']:.1e}")
 
 
-def _unmeasured(target, nms_settings):
-    """Why a target can't be run here, None if it can."""
+def _unmeasured(target, file, nms_settings):
+    """Why a target can't be run here, None if it can; TensorRT reads the file all the same, if it is there."""
     if target not in PROVERS:
         return ELSEWHERE
     if target == "paddle" and nms_settings:
@@ -64,5 +65,24 @@ def _unmeasured(target, nms_settings):
     if not is_importable(package):
         return f"{package} is not installed"
     if target == "tensorrt" and not gpus():
-        return "no NVIDIA GPU; the engine is built on the device at the first start"
+        return f"no NVIDIA GPU; {_parsed(file)}, and the engine is built on the device at the first start"
     return None
+
+
+def _parsed(file):
+    """How far TensorRT comes with an ONNX file without a GPU.
+
+    Raises:
+        ValueError: it cannot read the file.
+    """
+    import tensorrt
+
+    from ppdet_ext.runtime.backends.tensorrt_engine import parse
+
+    log = tensorrt.Logger(tensorrt.Logger.ERROR)
+    try:
+        tensorrt.init_libnvinfer_plugins(log, "")
+        parse(Path(file), log)
+    except (RuntimeError, TypeError) as error:  # its builder cannot be made without a driver
+        return f"TensorRT {tensorrt.__version__} does not start without one ({error})"
+    return f"TensorRT {tensorrt.__version__} has read the file"

@@ -63,6 +63,29 @@ def load_or_build(onnx_file, gpu, logger, say):
     return runtime.deserialize_cuda_engine(serialized)
 
 
+def parse(onnx_file, logger):
+    """Reads a model into a network, the first half of :func:`build`, which some machines without a GPU can do.
+
+    Args:
+        onnx_file (Path): the model.
+        logger (tensorrt.Logger): of the builder.
+
+    Returns:
+        tuple: builder, network, and the parser, which has to live as long as they do.
+
+    Raises:
+        ValueError: TensorRT cannot read the model.
+    """
+    builder = tensorrt.Builder(logger)
+    flags = getattr(tensorrt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
+    network = builder.create_network(0 if flags is None else 1 << int(flags))
+    parser = tensorrt.OnnxParser(network, logger)
+    if not parser.parse(onnx_file.read_bytes()):
+        faults = "; ".join(parser.get_error(i).desc() for i in range(parser.num_errors))
+        raise ValueError(f"{onnx_file}: TensorRT {tensorrt.__version__} cannot read it ({faults})")
+    return builder, network, parser
+
+
 def build(onnx_file, logger):
     """Builds an engine.
 
@@ -76,13 +99,7 @@ def build(onnx_file, logger):
     Raises:
         ValueError: TensorRT cannot read the model or cannot build an engine of it.
     """
-    builder = tensorrt.Builder(logger)
-    flags = getattr(tensorrt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
-    network = builder.create_network(0 if flags is None else 1 << int(flags))
-    parser = tensorrt.OnnxParser(network, logger)
-    if not parser.parse(onnx_file.read_bytes()):
-        faults = "; ".join(parser.get_error(i).desc() for i in range(parser.num_errors))
-        raise ValueError(f"{onnx_file}: TensorRT {tensorrt.__version__} cannot read it ({faults})")
+    builder, network, _parser = parse(onnx_file, logger)
     config = builder.create_builder_config()
     config.set_memory_pool_limit(tensorrt.MemoryPoolType.WORKSPACE, WORKSPACE)
     config.add_optimization_profile(_profile(builder, network.get_input(0)))
