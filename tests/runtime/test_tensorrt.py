@@ -243,6 +243,31 @@ def test_a_stale_engine_is_refused_and_built_anew(machine, change, caplog):
     assert machine.library.built == 2
 
 
+def test_without_a_gpu_the_file_is_read_as_far_as_the_library_goes(machine, monkeypatch):
+    from ppdet_ext.export import proof
+
+    monkeypatch.setattr("ppdet_ext.compat.is_importable", lambda name: True)
+    monkeypatch.setattr("ppdet_ext.environment.gpus", lambda: [])
+    file = machine.folder / "model.onnx"
+    assert "TensorRT 10.3.0 has read the file" in proof._unmeasured("tensorrt", str(file), None)
+
+    def no_driver(logger):
+        raise TypeError("pybind11::init(): factory function returned nullptr")
+
+    monkeypatch.setattr(sys.modules["tensorrt"], "Builder", no_driver)
+    assert "does not start without one" in proof._unmeasured("tensorrt", str(file), None)
+
+
+def test_an_export_that_tensorrt_cannot_read_is_an_error(machine, monkeypatch):
+    from ppdet_ext.export import proof
+
+    monkeypatch.setattr("ppdet_ext.compat.is_importable", lambda name: True)
+    monkeypatch.setattr("ppdet_ext.environment.gpus", lambda: [])
+    (machine.folder / "model.onnx").write_bytes(b"bad model")
+    with pytest.raises(ValueError, match="cannot read it .*Frobnicate"):
+        proof._unmeasured("tensorrt", str(machine.folder / "model.onnx"), None)
+
+
 def test_what_cannot_run_is_said_in_a_line(machine):
     with pytest.raises(ValueError, match="does not run on device 'cpu'"):
         create_backend("tensorrt", machine.folder, device="cpu")

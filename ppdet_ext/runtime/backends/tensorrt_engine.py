@@ -64,7 +64,7 @@ def load_or_build(onnx_file, gpu, logger, say):
 
 
 def parse(onnx_file, logger):
-    """Reads a model into a network, the first half of :func:`build`, which some machines without a GPU can do.
+    """Reads a model into a network: the half of :func:`build` that may go without a GPU.
 
     Args:
         onnx_file (Path): the model.
