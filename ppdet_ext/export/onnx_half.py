@@ -18,21 +18,26 @@ def to_half(model):
     from onnxruntime.transformers.float16 import convert_float_to_float16
     from onnxruntime.transformers.onnx_model import OnnxModel
 
-    half = OnnxModel(convert_float_to_float16(model, keep_io_types=True, node_block_list=_tail(model)))
+    half = OnnxModel(convert_float_to_float16(model, keep_io_types=True, node_block_list=_whole(model)))
     half.topological_sort()  # the converter appends its casts at the end
     _join_casts(half.model.graph)
     return half.model
 
 
-def _tail(model):
-    """Names of the nodes from the first tensors of rank 3 on."""
+def _whole(model):
+    """Names of the nodes that stay FP32: from the first tensors of rank 3 on, and all about sizes."""
     inferred = onnx.shape_inference.infer_shapes(model)
     ranks = {port.name: len(port.type.tensor_type.shape.dim) for port in inferred.graph.value_info}
-    inside, names = set(), []
+    pixels, tail, names = {port.name for port in model.graph.input}, set(), []
     for number, node in enumerate(model.graph.node):  # in the order of computation
-        if any(ranks.get(name) == 3 for name in node.output) or inside & set(node.input):
-            inside.update(node.output)
-            node.name = node.name or f"tail.{number}"
+        of_pixels = node.op_type != "Shape" and pixels & set(node.input)
+        if of_pixels:
+            pixels.update(node.output)
+        in_tail = any(ranks.get(name) == 3 for name in node.output) or tail & set(node.input)
+        if in_tail:
+            tail.update(node.output)
+        if in_tail or not of_pixels:
+            node.name = node.name or f"whole.{number}"
             names.append(node.name)
     return names
 

@@ -53,7 +53,7 @@ def prove(folder, report, images, reference, nms_settings, say):
 
 
 def _unmeasured(target, file, nms_settings):
-    """Why a target can't be run here, None if it can; TensorRT, if it is there, reads the file all the same."""
+    """Why a target can't be run here, None if it can; an installed TensorRT reads the file all the same."""
     if target not in PROVERS:
         return ELSEWHERE
     if target == "paddle" and nms_settings:

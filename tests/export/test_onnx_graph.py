@@ -68,9 +68,10 @@ def test_a_free_size_computes_only_its_shapes(tmp_path):
     assert not {"BatchNormalization", "Identity", "Dropout", "NonMaxSuppression"} & set(ops)
 
 
-def test_half_precision_keeps_boxes_whole(tmp_path):
+@pytest.mark.parametrize("size", [None, [-1, -1]])
+def test_half_precision_keeps_boxes_whole(tmp_path, size):
     cfg, model = random_detector()
-    report = export_model(cfg, model, str(tmp_path), ["onnx"], fp16=True, say=lambda line: None)
+    report = export_model(cfg, model, str(tmp_path), ["onnx"], size, fp16=True, say=lambda line: None)
     assert report["onnx"]["precision"] == "fp16" and report["onnx"]["max_error"] > 1e-5
     graph = onnx.load(str(tmp_path / "model.onnx")).graph
     kernels = {t.name: t.data_type for t in graph.initializer}

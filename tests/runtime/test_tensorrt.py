@@ -147,7 +147,7 @@ class Library:
                 return b"engine"
 
         class Logger:
-            WARNING = 2
+            ERROR, WARNING = 1, 2
 
             def __init__(self, level):
                 pass
