@@ -64,6 +64,7 @@ def main(argv: list[str] | None = None) -> int:
 
         print(f"{PROG} {__version__}")
         return 0
+    os.environ.setdefault("GLOG_minloglevel", "2")  # Paddle's notes to its developers; errors stay
     verb = argv[0]
     if verb not in VERBS:
         return _fail(PROG, f"no verb '{verb}'; {choice(verb, VERBS)}")

@@ -51,10 +51,10 @@ class Judge:
 
         Returns:
             dict: 'hop', 'status', 'precision', 'raw_error', 'detections', 'compared', 'unmatched', 'ap',
-            'ap_drop' and, where it failed, 'reason'.
+            'ap_drop' and, where it failed, 'reason'. 'raw_error' is None where NMS is inside.
         """
         faults = []
-        worst = 0.0
+        worst = 0.0 if answers.raw else None
         for number, raw in answers.raw.items():
             error, fault = raw_difference(raw, self.trained.raw[number], precision)
             worst = max(worst, error)

@@ -22,6 +22,8 @@ from .hops import FAILED, NOT_MEASURED, PASSED, Answers, Judge
 
 # Plain Paddle runs the exported graph as it stands: the hop before the engines.
 STATIC_GRAPH = "paddle"
+# They run the folder's Paddle model.
+PADDLES = ("paddle", "paddle_inference")
 # The two ways of preprocessing may differ by so much, in the network's units; they are bit-equal but for a
 # normalisation inside the graph.
 INPUT_GATE = 1e-5
@@ -139,6 +141,9 @@ class _Run:
             return {"hop": hop, "status": NOT_MEASURED, "reason": f"no {' or '.join(MODELS[name])}"}
         if not is_importable(BACKENDS[name][0]):
             return {"hop": hop, "status": NOT_MEASURED, "reason": f"{BACKENDS[name][0]} is not installed"}
+        if name in PADDLES and not self.raw_outputs:
+            reason = "the Paddle model has NMS inside in PaddleDetection's form, for its deploy programs"
+            return {"hop": hop, "status": NOT_MEASURED, "reason": reason}
         try:
             answers = self._detector(Detector(self.folder, name), hop)
             row = self.judge.judge(hop, precision_of(self.manifest, file, "fp32"), answers)

@@ -166,6 +166,24 @@ def test_a_dropped_class_is_caught(workplace, copy, where):
     assert "9" in hops["onnxruntime"]["reason"] and "10" in hops["onnxruntime"]["reason"]
 
 
+def test_nms_inside_is_judged_by_its_detections(workplace, tmp_path):
+    export_model(*make_model(workplace), str(tmp_path), ["onnx"], nms=True, say=lambda line: None)
+    ok, hops = check(workplace, tmp_path, ["onnxruntime", "paddle_inference"])
+    assert ok and hops["onnxruntime"]["status"] == "pass"
+    assert hops["onnxruntime"]["raw_error"] is None and hops["onnxruntime"]["unmatched"] == 0
+    assert hops["static graph"]["status"] == hops["paddle_inference"]["status"] == "not measured"
+
+    def lower(graph):
+        """Half as many detections are kept."""
+        limit = next(node for node in graph.node if node.op_type == "NonMaxSuppression").input[4]
+        tensor = next(tensor for tensor in graph.initializer if tensor.name == limit)
+        tensor.CopyFrom(numpy_helper.from_array(np.float32(0.2), limit))
+
+    change_onnx(tmp_path, lower)
+    ok, hops = check(workplace, tmp_path)
+    assert not ok and "have no partner" in hops["onnxruntime"]["reason"]
+
+
 def test_without_a_config_engines_are_held_to_the_static_graph(workplace, copy, tmp_path, capsys):
     report = tmp_path / "reports" / "verify.json"
     arguments = ["verify", "--model", str(copy), "--backends", "onnxruntime", "--json", str(report)]
