@@ -28,7 +28,7 @@ import yaml  # noqa: E402
 
 from ppdet_ext.runtime import Detector, detector  # noqa: E402
 from ppdet_ext.runtime.image import read_image  # noqa: E402
-from ppdet_ext.runtime.nms_kinds import NMS  # noqa: E402
+from ppdet_ext.runtime.nms import NMS  # noqa: E402
 from ppdet_ext.runtime.operators import NetworkImage  # noqa: E402
 from ppdet_ext.runtime.postprocess import Postprocess  # noqa: E402
 from ppdet_ext.runtime.preprocess import Preprocess  # noqa: E402

@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ppdet_ext.runtime.config import InferConfig
-from ppdet_ext.runtime.nms import multiclass_nms
-from ppdet_ext.runtime.nms_kinds import NMS
+from ppdet_ext.runtime.nms import NMS, multiclass_nms
 from ppdet_ext.runtime.operators import OPERATORS, NormalizeImage, Pad, PadStride, Permute, Resize
 from ppdet_ext.runtime.preprocess import Preprocess
 

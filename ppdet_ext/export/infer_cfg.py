@@ -4,7 +4,7 @@ import os
 
 import yaml
 
-from ppdet_ext.runtime.nms_kinds import KINDS
+from ppdet_ext.runtime.nms import KINDS
 
 from .normalization import PLAIN_PIXELS
 

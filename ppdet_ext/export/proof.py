@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from ppdet_ext.runtime.backends import BACKENDS, NMS, RAW, create_backend
-from ppdet_ext.runtime.nms_kinds import NMS as NMSKind
+from ppdet_ext.runtime.nms import NMS as NMSKind
 
 from .parity import compare_detections, compare_raw
 

@@ -3,14 +3,14 @@
 import numpy as np
 
 from .detections import Detections
-from .nms_kinds import NMS
+from .nms import NMS
 
 
 class Postprocess:
     """Maps boxes back to the input image and runs NMS.
 
     Args:
-        nms (dict): `NMS` of an `infer_cfg.yml`, as `nms_kinds.NMS` takes it.
+        nms (dict): `NMS` of an `infer_cfg.yml`, as `nms.NMS` takes it.
         names (list): the class names.
         source (str): the file the settings come from, for errors.
 

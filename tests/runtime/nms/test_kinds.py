@@ -1,11 +1,10 @@
 import numpy as np
 import pytest
 
-from ppdet_ext.runtime.nms import class_agnostic_nms
-from ppdet_ext.runtime.nms_kinds import KINDS, NMS
+from ppdet_ext.runtime.nms import KINDS, NMS, class_agnostic_nms
 
-from .naive_nms import HARD, SETTINGS, check, naive_agnostic, tied
-from .test_nms import crowd
+from .naive import HARD, SETTINGS, check, naive_agnostic, tied
+from .test_hard import crowd
 
 
 @pytest.mark.parametrize("change", [c for c in SETTINGS if not set(c) & {"use_gaussian", "nms_top_k"}])

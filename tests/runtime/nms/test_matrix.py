@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from ppdet_ext.runtime import matrix_nms as matrix_module
-from ppdet_ext.runtime.matrix_nms import matrix_nms
+from ppdet_ext.runtime.nms import matrix as matrix_module
+from ppdet_ext.runtime.nms import matrix_nms
 
-from .naive_nms import MATRIX, check, naive_matrix, tied
-from .test_nms import crowd
+from .naive import MATRIX, check, naive_matrix, tied
+from .test_hard import crowd
 
 CROWDS = [(50, 3, 10, 0.3), (900, 10, 20, 0.05), (800, 1, 5, 0.02), (1200, 80, 60, 0.15)]
 

@@ -3,7 +3,7 @@ section 3)."""
 
 import numpy as np
 
-from .nms_candidates import Overlaps, choose
+from .candidates import Overlaps, choose
 
 # The candidates still in play are packed together when this share of them is left.
 PACK = 0.75

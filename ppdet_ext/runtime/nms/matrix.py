@@ -8,7 +8,7 @@ some dozens, however many classes and candidates there are.
 
 import numpy as np
 
-from .nms_candidates import Overlaps, choose
+from .candidates import Overlaps, choose
 
 # So many times `keep_top_k` of the best candidates go ahead and say how good a candidate has to be; that pays
 # where there are at least so many times as many.

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from .test_nms import crowd
+from .test_hard import crowd
 
 HARD = {"score_threshold": 0.05, "nms_top_k": 400, "keep_top_k": 200, "nms_threshold": 0.5}
 FALL = {"post_threshold": 0.05, "use_gaussian": False, "gaussian_sigma": 2.0}

@@ -10,7 +10,7 @@ further down, so that most candidates never come to be compared with each other.
 
 import numpy as np
 
-from .nms_candidates import Overlaps, choose
+from .candidates import Overlaps, choose
 
 # Candidates a step. Larger blocks compare more pairs, smaller ones take more steps; 96..128 measured best.
 BLOCK = 128

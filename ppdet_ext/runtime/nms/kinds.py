@@ -6,9 +6,9 @@ import numpy as np
 
 from ppdet_ext.nearest import choice
 
-from .matrix_nms import matrix_nms
-from .nms import class_agnostic_nms, multiclass_nms
-from .soft_nms import soft_nms
+from .hard import class_agnostic_nms, multiclass_nms
+from .matrix import matrix_nms
+from .soft import soft_nms
 
 HARD = {
     "score_threshold": 0.05,

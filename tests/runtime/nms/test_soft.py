@@ -3,11 +3,11 @@ import math
 import numpy as np
 import pytest
 
-from ppdet_ext.runtime import soft_nms as soft_module
-from ppdet_ext.runtime.soft_nms import soft_nms
+from ppdet_ext.runtime.nms import soft as soft_module
+from ppdet_ext.runtime.nms import soft_nms
 
-from .naive_nms import SETTINGS, SOFT, check, naive_soft, tied
-from .test_nms import crowd
+from .naive import SETTINGS, SOFT, check, naive_soft, tied
+from .test_hard import crowd
 
 
 @pytest.mark.parametrize("change", SETTINGS)

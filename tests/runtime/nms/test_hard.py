@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 
 import ppdet_ext  # noqa: F401  before paddle
-from ppdet_ext.runtime import nms
-from ppdet_ext.runtime.nms import multiclass_nms
-from ppdet_ext.runtime.nms_candidates import choose
+from ppdet_ext.runtime.nms import hard, multiclass_nms
+from ppdet_ext.runtime.nms.candidates import choose
 
 DEFAULT = {"score_threshold": 0.01, "nms_top_k": 1000, "keep_top_k": 300, "nms_threshold": 0.7}
 
@@ -88,8 +87,8 @@ def test_block_and_reach_change_nothing(monkeypatch, keep_top_k):
     settings = {**DEFAULT, "keep_top_k": keep_top_k}
     expected = ours(boxes, scores, **settings)
     for block, reach in ((1, 64), (7, 100), (5000, 5000), (64, 50), (128, 10)):
-        monkeypatch.setattr(nms, "BLOCK", block)
-        monkeypatch.setattr(nms, "REACH", reach)
+        monkeypatch.setattr(hard, "BLOCK", block)
+        monkeypatch.setattr(hard, "REACH", reach)
         np.testing.assert_array_equal(ours(boxes, scores, **settings), expected)
 
 
