@@ -24,7 +24,7 @@ def simplify(model):
 
 
 def _resize_by_factor(model):
-    """Gives a Resize between two known sizes its factors, in place; returns how many there were.
+    """Gives a Resize between two known sizes its factors, in place; returns how many it changed.
 
     As sizes, they hold the batch: a free one would be read off a shape at every run.
     """
@@ -44,6 +44,7 @@ def _resize_by_factor(model):
         if not before or after is None or 0 in before or any(a % b for a, b in zip(after, before)):
             if opset >= OPTIONAL_ROI_OPSET:
                 node.input[1] = node.input[2] = ""  # empty tensors, which a conversion to FP16 stumbles over
+                changed += 1
             continue
         factors = np.array([1, 1, *(a / b for a, b in zip(after, before))], np.float32)
         name = node.output[0] + ".factors"
