@@ -7,6 +7,8 @@ import sys
 import tempfile
 
 from ppdet_ext.compat import is_importable, program_ops
+from ppdet_ext.runtime.config import InferConfig
+from ppdet_ext.runtime.preprocess import Preprocess
 
 from .device_cfg import write_device_cfg
 from .graph import without_swish
@@ -45,6 +47,7 @@ def save_lite(graph, folder, size, fp16=False):
         )
     if -1 in size:
         raise ValueError("Paddle Lite takes images of one size; give --size H W for the target lite")
+    _check_images(folder, size)
     made = {}
     with tempfile.TemporaryDirectory() as workplace:
         with without_swish(graph):
@@ -62,6 +65,18 @@ def save_lite(graph, folder, size, fp16=False):
             made[target] = (output + ".nb", precision)
     write_device_cfg(folder)
     return made
+
+
+def _check_images(folder, size):
+    """Refuses a preprocessing that gives images of other sizes: the library aborts on them."""
+    config = InferConfig.load(folder)
+    shape = Preprocess(config.preprocess, config.file).shape
+    if shape != (3, *size):
+        given = "images of many sizes" if shape is None else f"images of {shape[2]}x{shape[1]}"
+        raise ValueError(
+            f"TestReader gives {given} and Paddle Lite takes one size, {size[1]}x{size[0]}; set keep_ratio: "
+            "false in its Resize, or leave the target lite out"
+        )
 
 
 def _convert(program, place, output, fp16):

@@ -87,6 +87,18 @@ def test_a_free_size_is_refused(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_images_of_many_sizes_are_refused(tmp_path):
+    transforms = [
+        {"Decode": {}},
+        {"Resize": {"target_size": [128, 128], "keep_ratio": True, "interp": 2}},
+        {"NormalizeImage": {"mean": [0.0] * 3, "std": [1.0] * 3, "norm_type": "none"}},
+        {"Permute": {}},
+    ]
+    cfg, model = random_detector({"TestReader": {"sample_transforms": transforms}})
+    with pytest.raises(ValueError, match="gives images of many sizes .*keep_ratio: false"):
+        export_model(cfg, model, str(tmp_path / "out"), ["lite"], say=lambda line: None)
+
+
 def test_another_file_under_the_name(tmp_path, swish):
     for content in (b"", b"nonsense"):
         (tmp_path / "model_x86.nb").write_bytes(content)
