@@ -1,6 +1,7 @@
 """The Paddle Lite target: what the optimizer refuses is named, what it takes answers as trained."""
 
 import importlib.util
+import shutil
 
 import numpy as np
 import paddle
@@ -66,6 +67,7 @@ def test_unsupported_ops_are_named_before_the_optimizer_aborts(swish, tmp_path, 
     supported = lite_model.supported_ops("x86")
     assert {"conv2d", "silu", "nearest_interp_v2"} <= supported and "no_such_op" not in supported
     monkeypatch.setattr(lite_model, "supported_ops", lambda place: supported - {"silu", "pool2d"})
+    shutil.copy(swish[0] / "infer_cfg.yml", tmp_path)
     graph = deployed(RawGraph(swish[4]))
     with pytest.raises(ValueError, match="no kernel for pool2d, silu on x86"):
         lite_model.save_lite(graph, str(tmp_path), [128, 128])
