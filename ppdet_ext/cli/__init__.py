@@ -20,7 +20,10 @@ VERBS = {
     "train": ("ppdet_ext.cli.train", "train a detector from a config (PaddleDetection's flags)"),
     "eval": ("ppdet_ext.cli.eval", "evaluate a checkpoint on the config's dataset (PaddleDetection's flags)"),
     "infer": ("ppdet_ext.cli.infer", "detect objects with a checkpoint (PaddleDetection's flags)"),
-    "predict": ("ppdet_ext.cli.predict", "detect objects in pictures, videos and cameras with an exported model"),
+    "predict": (
+        "ppdet_ext.cli.predict",
+        "detect objects in pictures, videos and cameras with an exported model",
+    ),
     "export": ("ppdet_ext.cli.export", "turn a trained model into files for every engine"),
     "verify": ("ppdet_ext.cli.verify", "prove that an exported model does what the trained one does"),
     "bench": ("ppdet_ext.cli.bench", "measure what an exported model costs in each engine"),

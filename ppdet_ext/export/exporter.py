@@ -104,10 +104,9 @@ def export_model(
         normalization = Normalization.of_reader(cfg.TestReader) if fold_normalization else None
         images, reference = _reference(raw, shape, normalization, say)
         settings = write_infer_cfg(cfg, model, partial, shape, nms, fold_normalization)
-        if nms:
+        if nms and set(FROM_ONNX) & set(targets):
             check_settings(settings)
-        else:
-            settings = None
+        settings = settings if nms else None
         with normalization.inside(raw) if normalization else contextlib.nullcontext():
             report = _make_files(raw, partial, targets, shape, settings, opset, fp16)
         account = partial, cfg, shape, fold_normalization, nms, report

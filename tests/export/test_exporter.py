@@ -99,6 +99,24 @@ def test_infer_cfg(exported):
     assert [op["type"] for op in content["Preprocess"]] == ["Resize", "NormalizeImage", "Permute"]
 
 
+def test_another_kind_of_nms(tmp_path):
+    from ppdet.modeling.layers import MatrixNMS
+
+    cfg, model = random_detector()
+    model.yolo_head.nms = MatrixNMS(
+        0.01, post_threshold=0.01, nms_top_k=400, keep_top_k=50, use_gaussian=True
+    )
+    export_model(cfg, model, str(tmp_path), ["onnx"], say=lambda line: None)
+    content = yaml.safe_load((tmp_path / "infer_cfg.yml").read_text())
+    assert content["NMS"]["name"] == "MatrixNMS" and content["NMS"]["keep_top_k"] == 50
+    assert Detector(tmp_path).postprocess.nms.settings["use_gaussian"] is True
+    with pytest.raises(ValueError, match="is MultiClassNMS, not MatrixNMS"):
+        export_model(cfg, model, str(tmp_path), ["onnx"], nms=True, say=lambda line: None)
+    model.yolo_head.nms = object()
+    with pytest.raises(ValueError, match="does not know the head's nms, object"):
+        export_model(cfg, model, str(tmp_path), say=lambda line: None)
+
+
 def test_the_runtime_takes_the_folder(exported):
     image = np.random.RandomState(2).randint(0, 255, (90, 150, 3)).astype("uint8")
     one, two = (
