@@ -1,6 +1,5 @@
 """`ppdet-ext bench`: what an exported model costs in each engine."""
 
-import argparse
 import json
 import os
 import tempfile
@@ -73,13 +72,8 @@ def _export(args, parent):
     from ppdet_ext.evaluation.bench.process import silent_stdout
     from ppdet_ext.evaluation.bench.sizes import export_sizes
 
-    from .common import prepare_config
+    from .common import load_trainer
 
     with silent_stdout():
-        # A namespace of its own: every other argument would become a key of the config.
-        cfg = prepare_config(argparse.Namespace(config=args.config, opt=args.opt, slim_config=None), "test")
-        from ppdet_ext.training.trainer import Trainer
-
-        trainer = Trainer(cfg, mode="test")
-        trainer.load_weights(cfg.weights)
+        trainer = load_trainer(args)
         return export_sizes(trainer.cfg, trainer.model, parent, args.sizes, args.backends)

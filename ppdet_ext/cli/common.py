@@ -20,6 +20,24 @@ def add_config_arguments(parser):
     parser.add_argument("--slim_config", help="config of a compression method")
 
 
+def load_trainer(args):
+    """The detector of a command's -c, -o and --slim_config, with its weights.
+
+    For commands whose other arguments are not PaddleDetection's and must not become keys of the config.
+
+    Returns:
+        Trainer: in test mode; `model` is the detector, `cfg` the config.
+    """
+    slim_config = getattr(args, "slim_config", None)
+    options = argparse.Namespace(config=args.config, opt=args.opt, slim_config=slim_config)
+    cfg = prepare_config(options, "test")
+    from ppdet_ext.training.trainer import Trainer
+
+    trainer = Trainer(cfg, mode="test")
+    trainer.load_weights(cfg.weights)
+    return trainer
+
+
 def prepare_config(args, mode):
     """Loads the config with the command's flags merged in, and chooses the device.
 

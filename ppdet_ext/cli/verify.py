@@ -4,14 +4,11 @@ import json
 import os
 import tempfile
 
-from .common import prepare_config
+from .common import load_trainer
 
 
 def add_arguments(parser):
-    # Not `model`: PaddleDetection takes that key of a config for a network.
-    parser.add_argument(
-        "--model", dest="exported", required=True, metavar="FOLDER", help="the exported folder"
-    )
+    parser.add_argument("--model", required=True, metavar="FOLDER", help="the exported folder")
     parser.add_argument(
         "-c",
         "--config",
@@ -50,7 +47,7 @@ def run(args):
             files = [file for file, _ in find_images([args.images])]
         else:
             files = photographs(workplace, min(args.compared, 8))
-        report = verify(args.exported, files, trained, backends, args.compared)
+        report = verify(args.model, files, trained, backends, args.compared)
     if args.json:
         os.makedirs(os.path.dirname(os.path.abspath(args.json)), exist_ok=True)
         with open(args.json, "w", encoding="utf-8") as file:
@@ -61,10 +58,7 @@ def run(args):
 
 def _trained(args):
     """The model of the config with its weights."""
-    cfg = prepare_config(args, "test")
+    trainer = load_trainer(args)
     from ppdet_ext.evaluation.trained import TrainedModel
-    from ppdet_ext.training.trainer import Trainer
 
-    trainer = Trainer(cfg, mode="test")
-    trainer.load_weights(cfg.weights)
-    return TrainedModel(cfg, trainer.model)
+    return TrainedModel(trainer.cfg, trainer.model)

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ppdet_ext.compat import is_importable
 from ppdet_ext.export.normalization import Normalization
 from ppdet_ext.runtime import Detector
-from ppdet_ext.runtime.backends import BACKENDS, MODELS
+from ppdet_ext.runtime.backends import BACKENDS, MODELS, why_absent
 from ppdet_ext.runtime.config import InferConfig
 from ppdet_ext.runtime.image import read_image
 from ppdet_ext.runtime.manifest import load_manifest, precision_of
@@ -136,14 +135,12 @@ class _Run:
 
     def backend(self, hop, name):
         """An engine on the exported folder; an engine or a file that is absent is not measured."""
-        file = next((file for file in MODELS[name] if (Path(self.folder) / file).is_file()), None)
-        if file is None:
-            return {"hop": hop, "status": NOT_MEASURED, "reason": f"no {' or '.join(MODELS[name])}"}
-        if not is_importable(BACKENDS[name][0]):
-            return {"hop": hop, "status": NOT_MEASURED, "reason": f"{BACKENDS[name][0]} is not installed"}
-        if name in PADDLES and not self.raw_outputs:
+        reason = why_absent(name, self.folder)
+        if reason is None and name in PADDLES and not self.raw_outputs:
             reason = "the Paddle model has NMS inside in PaddleDetection's form, for its deploy programs"
+        if reason is not None:
             return {"hop": hop, "status": NOT_MEASURED, "reason": reason}
+        file = next(file for file in MODELS[name] if (Path(self.folder) / file).is_file())
         try:
             answers = self._detector(Detector(self.folder, name), hop)
             row = self.judge.judge(hop, precision_of(self.manifest, file, "fp32"), answers)

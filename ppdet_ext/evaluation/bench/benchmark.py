@@ -1,12 +1,10 @@
 """What each engine costs: latency, throughput, memory and size of an exported model, side by side."""
 
-import os
 import tempfile
 
 from ppdet_ext import __version__
-from ppdet_ext.compat import is_importable
 from ppdet_ext.environment import machine, versions
-from ppdet_ext.runtime.backends import BACKENDS, MODELS, check_backends
+from ppdet_ext.runtime.backends import BACKENDS, check_backends, why_absent
 
 from .images import choose_images
 from .numbers import four_digits, latencies, ratio, with_total
@@ -75,11 +73,7 @@ def find_backends(folder):
     Raises:
         ValueError: there is none.
     """
-    found = []
-    for name, (package, _) in BACKENDS.items():
-        has_file = any(os.path.isfile(os.path.join(folder, file)) for file in MODELS[name])
-        if has_file and is_importable(package):
-            found.append(name)
+    found = [name for name in BACKENDS if why_absent(name, folder) is None]
     if not found:
         raise ValueError(
             f"{folder}: no installed engine can run it; 'ppdet-ext doctor' says which ones are installed, "

@@ -13,12 +13,23 @@ engine.
 """
 
 import importlib
+from pathlib import Path
 
+from ppdet_ext.compat import is_importable
 from ppdet_ext.nearest import choice
 
 from .checks import MODELS, NMS, RAW
 
-__all__ = ["BACKENDS", "DEVICES", "MODELS", "NMS", "RAW", "check_backends", "create_backend"]
+__all__ = [
+    "BACKENDS",
+    "DEVICES",
+    "MODELS",
+    "NMS",
+    "RAW",
+    "check_backends",
+    "create_backend",
+    "why_absent",
+]
 
 # name -> the package that has to be there, what pip calls it
 BACKENDS = {
@@ -42,6 +53,22 @@ def check_backends(names):
         if name not in BACKENDS:
             raise ValueError(f"backend '{name}' is not known; {choice(name, BACKENDS)}")
     return list(dict.fromkeys(names))
+
+
+def why_absent(name, folder):
+    """Why a backend cannot be tried on an exported folder here.
+
+    Args:
+        name (str): one of BACKENDS.
+        folder (str | Path): the exported folder.
+
+    Returns:
+        str | None: it has no model file for it, or the engine is not installed; None if neither.
+    """
+    if not any((Path(folder) / file).is_file() for file in MODELS[name]):
+        return f"no {' or '.join(MODELS[name])}"
+    package = BACKENDS[name][0]
+    return None if is_importable(package) else f"{package} is not installed"
 
 
 def create_backend(name, folder, threads=None, device=None, outputs=RAW):

@@ -45,19 +45,19 @@ class Backend:
             names = [name for port in model.outputs for name in sorted(port.names)]
             check_ports(self.file, inputs, names, outputs)
             self.shape = [s.get_length() if s.is_static else None for s in model.input().partial_shape]
-            self._requests(1)
+            self._requests(1, model)
         except RuntimeError as error:
             engine = f"OpenVINO {openvino.__version__.split('-')[0]}"
             raise cannot_load(self.file, engine, _cause(error)) from None
 
-    def _requests(self, batch):
+    def _requests(self, batch, model=None):
         """The compiled model for a batch, made when first asked for: one for single images, one for more.
 
         Told that the batch is 1, OpenVINO joins maps without copying them: 2 % of PP-YOLOE-s's time.
         """
         alone = batch == 1 and self.shape[0] is None and None not in self.shape[1:]
         if alone not in self._compiled:
-            model = self._core.read_model(self.file)
+            model = model or self._core.read_model(self.file)
             if alone:
                 model.reshape([1, *self.shape[1:]])
             compiled = self._core.compile_model(model, self._plugin, self._settings)
