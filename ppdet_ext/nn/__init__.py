@@ -5,6 +5,8 @@ from .conv import ConvNormAct, SeparableConvNormAct
 from .csp import CSPRepStage, CSPStage, RepResidualBlock
 from .dropblock import DropBlock
 from .ese import EffectiveSE
+from .qarepvgg import QARepVGGBlock
+from .rep_block import REP_BLOCKS, rep_block_class
 from .reparameterize import reparameterize
 from .repvgg import RepVGGBlock
 from .spp import SPP
@@ -16,10 +18,13 @@ __all__ = [
     "CSPStage",
     "DropBlock",
     "EffectiveSE",
+    "QARepVGGBlock",
+    "REP_BLOCKS",
     "RepResidualBlock",
     "RepVGGBlock",
     "SPP",
     "SeparableConvNormAct",
     "build_activation",
+    "rep_block_class",
     "reparameterize",
 ]

@@ -9,7 +9,7 @@ import paddle.nn as nn
 
 from .conv import ConvNormAct, SeparableConvNormAct
 from .ese import EffectiveSE
-from .repvgg import RepVGGBlock
+from .rep_block import rep_block_class
 from .spp import SPP
 
 
@@ -24,6 +24,8 @@ class RepResidualBlock(nn.Layer):
         rep (bool): False puts a plain 3x3 convolution in the RepVGG block's place (ablation).
         ese (bool): gate the block's output before the shortcut.
         depthwise (bool): depthwise-separable 3x3 convolutions; there is no RepVGG block then.
+        rep_block (str): the RepVGG block's kind, see :func:`rep_block_class`; without an identity, as
+            published (where ``shortcut``, there is one around both convolutions).
     """
 
     def __init__(
@@ -36,16 +38,18 @@ class RepResidualBlock(nn.Layer):
         rep=True,
         ese=False,
         depthwise=False,
+        rep_block="repvgg",
     ):
         super().__init__()
         if shortcut and in_channels != out_channels:
             raise ValueError(
                 f"RepResidualBlock: a shortcut needs equal channels, not {in_channels} and {out_channels}"
             )
+        kind = rep_block_class(rep_block)
         dense = SeparableConvNormAct if depthwise else ConvNormAct
         self.conv1 = dense(in_channels, out_channels, 3, act=act)
         if rep and not depthwise:
-            self.conv2 = RepVGGBlock(out_channels, out_channels, act=act, alpha=alpha)
+            self.conv2 = kind(out_channels, out_channels, act=act, alpha=alpha)
         else:
             self.conv2 = dense(out_channels, out_channels, 3, act=act)
         self.attn = EffectiveSE(out_channels) if ese else None
@@ -74,7 +78,7 @@ class CSPRepStage(nn.Layer):
         stride (int): 2 halves H and W; 1 leaves the first convolution out.
         act (str): activation.
         ese (str): 'stage' gates the concatenation, 'block' each block's output, 'none' neither.
-        alpha, rep, depthwise (bool): see :class:`RepResidualBlock`.
+        alpha, rep, depthwise (bool), rep_block (str): see :class:`RepResidualBlock`.
     """
 
     def __init__(
@@ -88,6 +92,7 @@ class CSPRepStage(nn.Layer):
         alpha=False,
         rep=True,
         depthwise=False,
+        rep_block="repvgg",
     ):
         super().__init__()
         if ese not in ("stage", "block", "none"):
@@ -100,7 +105,7 @@ class CSPRepStage(nn.Layer):
         self.conv2 = ConvNormAct(entry, half, 1, act=act)
         self.blocks = nn.Sequential(
             *[
-                RepResidualBlock(half, half, act, True, alpha, rep, ese == "block", depthwise)
+                RepResidualBlock(half, half, act, True, alpha, rep, ese == "block", depthwise, rep_block)
                 for _ in range(blocks)
             ]
         )
@@ -124,7 +129,7 @@ class CSPStage(nn.Layer):
         blocks (int): blocks on the second path.
         act (str): activation.
         spp (bool): an SPP after the middle block.
-        alpha, rep, ese, depthwise (bool): see :class:`RepResidualBlock`.
+        alpha, rep, ese, depthwise (bool), rep_block (str): see :class:`RepResidualBlock`.
     """
 
     def __init__(
@@ -138,6 +143,7 @@ class CSPStage(nn.Layer):
         rep=True,
         ese=False,
         depthwise=False,
+        rep_block="repvgg",
     ):
         super().__init__()
         half = out_channels // 2
@@ -146,7 +152,7 @@ class CSPStage(nn.Layer):
         self.convs = nn.Sequential()
         for i in range(blocks):
             self.convs.add_sublayer(
-                str(i), RepResidualBlock(half, half, act, False, alpha, rep, ese, depthwise)
+                str(i), RepResidualBlock(half, half, act, False, alpha, rep, ese, depthwise, rep_block)
             )
             if spp and i == (blocks - 1) // 2:
                 self.convs.add_sublayer("spp", SPP(half * 4, half, 1, (5, 9, 13), act=act))

@@ -13,6 +13,11 @@ def _f64(tensor):
     return np.asarray(tensor.numpy(), dtype=np.float64)
 
 
+def weight_array(conv):
+    """The kernel of a convolution: [Cout, Cin / groups, k, k] float64."""
+    return _f64(conv.weight)
+
+
 def bn_scale_shift(bn):
     """The affine map a BatchNorm applies in inference.
 
@@ -28,6 +33,21 @@ def bn_scale_shift(bn):
     return scale, _f64(bn.bias) - _f64(bn._mean) * scale
 
 
+def fold_bn(kernel, bias, bn):
+    """Folds a BatchNorm into the kernel and bias before it.
+
+    Args:
+        kernel (ndarray): [Cout, Cin / groups, k, k].
+        bias (ndarray | None): [Cout].
+        bn (nn.BatchNorm2D): over Cout channels.
+
+    Returns:
+        tuple(ndarray, ndarray): kernel [Cout, Cin / groups, k, k] and bias [Cout], float64.
+    """
+    scale, shift = bn_scale_shift(bn)
+    return kernel * scale[:, None, None, None], shift if bias is None else shift + scale * bias
+
+
 def fold_conv_bn(conv, bn):
     """Folds a BatchNorm into the convolution before it.
 
@@ -38,9 +58,7 @@ def fold_conv_bn(conv, bn):
     Returns:
         tuple(ndarray, ndarray): kernel [Cout, Cin / groups, k, k] and bias [Cout], float64.
     """
-    scale, shift = bn_scale_shift(bn)
-    bias = shift if conv.bias is None else shift + scale * _f64(conv.bias)
-    return _f64(conv.weight) * scale[:, None, None, None], bias
+    return fold_bn(weight_array(conv), None if conv.bias is None else _f64(conv.bias), bn)
 
 
 def pad_kernel(kernel, size):
@@ -60,6 +78,20 @@ def identity_kernel(channels, groups, size):
     rows = np.arange(channels)
     kernel[rows, rows % per_group, size // 2, size // 2] = 1.0
     return kernel
+
+
+def conv3x3(in_channels, out_channels, stride=1, groups=1, dilation=1, padding_mode="zeros"):
+    """The 3x3 convolution with bias that a block of branches becomes, with fresh weights."""
+    return nn.Conv2D(
+        in_channels,
+        out_channels,
+        3,
+        stride=stride,
+        padding=dilation,
+        dilation=dilation,
+        groups=groups,
+        padding_mode=padding_mode,
+    )
 
 
 def conv_like(conv, kernel, bias):
@@ -91,3 +123,19 @@ def conv_like(conv, kernel, bias):
     fused.bias.set_value(paddle.to_tensor(bias.astype(numpy_dtype)))
     fused.eval()
     return fused
+
+
+def fuse_branches(block, branches):
+    """Puts a block of branches into its deployed form: ``block.conv`` instead of ``branches``.
+
+    Args:
+        block (nn.Layer): has ``deployed``, ``conv1.conv`` of the fused convolution's geometry and
+            ``equivalent_kernel_bias()``; one that is deployed stays as it is.
+        branches (iterable[str]): the attributes that the convolution replaces.
+    """
+    if block.deployed:
+        return
+    block.conv = conv_like(block.conv1.conv, *block.equivalent_kernel_bias())
+    for branch in branches:
+        delattr(block, branch)
+    block.deployed = True

@@ -7,7 +7,7 @@ from paddle.nn.initializer import Constant
 
 from .activation import build_activation
 from .conv import ConvNormAct, batch_norm
-from .fusion import bn_scale_shift, conv_like, fold_conv_bn, identity_kernel, pad_kernel
+from .fusion import bn_scale_shift, conv3x3, fold_conv_bn, fuse_branches, identity_kernel, pad_kernel
 
 
 class RepVGGBlock(nn.Layer):
@@ -55,16 +55,7 @@ class RepVGGBlock(nn.Layer):
         self.act = build_activation(act)
         self.deployed = deploy
         if deploy:
-            self.conv = nn.Conv2D(
-                in_channels,
-                out_channels,
-                3,
-                stride=stride,
-                padding=dilation,
-                dilation=dilation,
-                groups=groups,
-                padding_mode=padding_mode,
-            )
+            self.conv = conv3x3(in_channels, out_channels, stride, groups, dilation, padding_mode)
             return
         bn = {"bn_epsilon": bn_epsilon, "bn_momentum": bn_momentum}
         self.conv1 = ConvNormAct(
@@ -106,9 +97,4 @@ class RepVGGBlock(nn.Layer):
     @paddle.no_grad()
     def convert_to_deploy(self):
         """Replaces the branches by their one convolution; a second call does nothing."""
-        if self.deployed:
-            return
-        self.conv = conv_like(self.conv1.conv, *self.equivalent_kernel_bias())
-        for branch in ("conv1", "conv2", "identity", "alpha"):
-            delattr(self, branch)
-        self.deployed = True
+        fuse_branches(self, ("conv1", "conv2", "identity", "alpha"))

@@ -42,6 +42,7 @@ def test_the_configs_that_must_be_there():
     for size in "smlx":
         assert {f"ppyoloe_{size}_coco", f"ppyoloe_plus_{size}_coco"} <= names
     assert {"ppyoloe_nano_coco", "ppyoloe_nano_relu_coco", "ppyoloe_s_relu_coco"} <= names
+    assert "ppyoloe_s_relu_qarep_coco" in names
     assert "ppyoloe_nano_demo" in names
 
 

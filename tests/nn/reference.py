@@ -46,6 +46,20 @@ def relative_error(value, expected):
     return error / scale if scale else np.inf if error else 0.0
 
 
+def fuse_twice(block, x):
+    """The relative error after one and after two conversions, and whether the second changed anything."""
+    expected = block(x).numpy()
+    block.convert_to_deploy()
+    once = block(x).numpy()
+    state = {key: value.numpy().copy() for key, value in block.state_dict().items()}
+    block.convert_to_deploy()
+    assert list(block.state_dict()) == list(state)
+    for key, value in block.state_dict().items():
+        np.testing.assert_array_equal(value.numpy(), state[key])
+    assert relative_error(block(x).numpy(), once) <= 1e-6
+    return relative_error(once, expected)
+
+
 def array(tensor):
     return np.asarray(tensor.numpy(), "float64")
 

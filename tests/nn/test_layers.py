@@ -306,6 +306,7 @@ STAGES = {
     "depthwise": {"depthwise": True},
     "stride 1": {"stride": 1},
     "relu": {"act": "relu"},
+    "qarepvgg": {"rep_block": "qarepvgg"},
 }
 
 
@@ -338,6 +339,7 @@ def test_stage_options_cost_what_they_should():
     branch = half * half + 2 * half  # of the 1x1
     assert size(alpha=True) - published == 2
     assert published - size(rep=False) == 2 * branch
+    assert size(rep_block="qarepvgg") == published
     assert published - size(ese="none") == 16 * 16 + 16
     assert size(ese="block") - size(ese="none") == 2 * (half * half + half)
     separable = half * 9 + 2 * half + branch

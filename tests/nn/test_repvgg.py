@@ -16,7 +16,15 @@ from ppdet_ext.nn import (
     reparameterize,
 )
 
-from .reference import array, batch_norm, convolution, random_input, randomise, relative_error
+from .reference import (
+    array,
+    batch_norm,
+    convolution,
+    fuse_twice,
+    random_input,
+    randomise,
+    relative_error,
+)
 
 FORMS = {
     "two branches": {"in_channels": 6, "out_channels": 10},
@@ -55,29 +63,6 @@ all_forms = pytest.mark.parametrize("form", FORMS)
 
 def build(form, seed=3, **changes):
     return randomise(RepVGGBlock(**{**FORMS[form], **changes}), seed)
-
-
-@pytest.fixture
-def double():
-    """Layers made inside are float64."""
-    before = paddle.get_default_dtype()
-    paddle.set_default_dtype("float64")
-    yield
-    paddle.set_default_dtype(before)
-
-
-def fuse_twice(block, x):
-    """The relative error after one and after two conversions, and whether the second changed anything."""
-    expected = block(x).numpy()
-    block.convert_to_deploy()
-    once = block(x).numpy()
-    state = {key: value.numpy().copy() for key, value in block.state_dict().items()}
-    block.convert_to_deploy()
-    assert list(block.state_dict()) == list(state)
-    for key, value in block.state_dict().items():
-        np.testing.assert_array_equal(value.numpy(), state[key])
-    assert relative_error(block(x).numpy(), once) <= 1e-6
-    return relative_error(once, expected)
 
 
 @all_forms

@@ -45,6 +45,7 @@ class CSPRepResNet(nn.Layer):
         use_alpha (bool): learnable weight on the 1x1 branches (PP-YOLOE+).
         ese (str): 'stage' (PP-YOLOE), 'block' (a gate in each block) or 'none'.
         use_rep (bool): False replaces RepVGG blocks by plain convolutions.
+        rep_block (str): of RepVGG blocks: 'repvgg', or 'qarepvgg' for INT8 (without ``use_alpha``).
 
     Source: PP-YOLOE, arXiv:2203.16250, section 2.2.
     """
@@ -66,6 +67,7 @@ class CSPRepResNet(nn.Layer):
         use_alpha=False,
         ese="stage",
         use_rep=True,
+        rep_block="repvgg",
     ):
         super().__init__()
         if len(layers) != len(channels) - 1:
@@ -101,6 +103,7 @@ class CSPRepResNet(nn.Layer):
                     alpha=use_alpha,
                     rep=use_rep,
                     depthwise=depth_wise,
+                    rep_block=rep_block,
                 )
                 for i in range(len(depths))
             ]

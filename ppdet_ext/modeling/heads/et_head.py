@@ -1,6 +1,7 @@
 """PP-YOLOE's efficient task-aligned head."""
 
 import math
+from functools import partial
 
 import paddle.nn as nn
 import paddle.nn.functional as F
@@ -8,7 +9,7 @@ from paddle import ParamAttr
 from paddle.nn.initializer import Constant, Normal
 from ppdet.core.workspace import register
 
-from ppdet_ext.nn import ConvNormAct, EffectiveSE, RepVGGBlock
+from ppdet_ext.nn import ConvNormAct, EffectiveSE, rep_block_class
 from ppdet_ext.nn.activation import build_activation
 
 from .anchor_free import PRIOR_PROBABILITY, AnchorFreeHead, check_strides
@@ -23,16 +24,18 @@ class GatedStem(nn.Layer):
         channels (int): C of ``[B, C, H, W]``, in and out.
         act (str): of the convolution.
         ese (bool): False leaves the gate out.
+        rep_block (str): the RepVGG block's kind, see :func:`rep_block_class`.
         conv (str): 'conv' for 1x1, 'rep' for a RepVGG block of two branches.
     """
 
-    def __init__(self, channels, act, ese, conv="conv"):
+    def __init__(self, channels, act, ese, rep_block="repvgg", conv="conv"):
         super().__init__()
+        kind = rep_block_class(rep_block)
         # So small that every gate starts at one half.
         gate_init = ParamAttr(initializer=Normal(std=0.001))
         self.fc = nn.Conv2D(channels, channels, 1, weight_attr=gate_init) if ese else None
         if conv == "rep":
-            self.conv = RepVGGBlock(channels, channels, act=act)
+            self.conv = kind(channels, channels, act=act)
         else:
             self.conv = ConvNormAct(channels, channels, 1, act=act)
 
@@ -41,11 +44,11 @@ class GatedStem(nn.Layer):
 
 
 class RepStem(nn.Layer):
-    """A classic RepVGG block of three branches, then ESE."""
+    """A RepVGG block of three branches, then ESE; arguments as :class:`GatedStem`."""
 
-    def __init__(self, channels, act, ese):
+    def __init__(self, channels, act, ese, rep_block="repvgg"):
         super().__init__()
-        self.conv = RepVGGBlock(channels, channels, identity=True, act=act)
+        self.conv = rep_block_class(rep_block)(channels, channels, identity=True, act=act)
         self.attn = EffectiveSE(channels, gate="sigmoid") if ese else None
 
     def forward(self, x, mean):
@@ -67,7 +70,7 @@ def prediction_conv(in_channels, out_channels, bias):
 
 STEMS = {
     "ese_conv": GatedStem,
-    "ese_rep": lambda channels, act, ese: GatedStem(channels, act, ese, conv="rep"),
+    "ese_rep": partial(GatedStem, conv="rep"),
     "rep_ese": RepStem,
 }
 
@@ -89,6 +92,7 @@ class ETHead(AnchorFreeHead):
             'rep_ese' (RepVGG block with identity, then gate).
         act (str): of the stems.
         use_ese (bool): False leaves the gates out.
+        rep_block (str): of RepVGG stems: 'repvgg', or 'qarepvgg' for INT8.
         trt (bool): spell swish as two ops, and set the NMS to its TensorRT form.
         The others: see :class:`AnchorFreeHead`.
 
@@ -119,6 +123,7 @@ class ETHead(AnchorFreeHead):
         use_ese=True,
         exclude_nms=False,
         exclude_post_process=False,
+        rep_block="repvgg",
     ):
         if stem not in STEMS:
             raise ValueError(f"ETHead: stem '{stem}' is none of {sorted(STEMS)}")
@@ -143,7 +148,9 @@ class ETHead(AnchorFreeHead):
             nms.trt = True
 
         def stems():
-            return nn.LayerList([STEMS[stem](c, build_activation(act, trt), use_ese) for c in in_channels])
+            return nn.LayerList(
+                [STEMS[stem](c, build_activation(act, trt), use_ese, rep_block) for c in in_channels]
+            )
 
         self.stem_cls = stems()
         self.stem_reg = stems()

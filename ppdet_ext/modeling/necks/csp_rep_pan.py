@@ -45,6 +45,7 @@ class CSPRepPAN(nn.Layer):
         ese (str): 'block' gates each block's output, 'none' does not.
         use_rep (bool): False replaces RepVGG blocks by plain convolutions.
         depth_wise (bool): depthwise-separable convolutions in the blocks.
+        rep_block (str): of RepVGG blocks: 'repvgg', or 'qarepvgg' for INT8 (without ``use_alpha``).
 
     Source: PP-YOLOE, arXiv:2203.16250, section 2.2.
     """
@@ -70,6 +71,7 @@ class CSPRepPAN(nn.Layer):
         ese="none",
         use_rep=True,
         depth_wise=False,
+        rep_block="repvgg",
     ):
         super().__init__()
         if len(in_channels) != len(out_channels):
@@ -98,6 +100,7 @@ class CSPRepPAN(nn.Layer):
                     rep=use_rep,
                     ese=ese == "block",
                     depthwise=depth_wise,
+                    rep_block=rep_block,
                 )
                 layers.add_sublayer(str(j), stage)
             if drop_block:
