@@ -7,11 +7,13 @@ import sys
 import tempfile
 
 from ppdet_ext.compat import is_importable, program_ops
+from ppdet_ext.runtime.backends.paddle_int8 import image_size, is_quantized
 from ppdet_ext.runtime.config import InferConfig
 from ppdet_ext.runtime.preprocess import Preprocess
 
 from .device_cfg import write_device_cfg
 from .graph import without_swish
+from .lite_int8 import save_for_lite
 from .paddle_model import save_paddle
 
 OPTIMIZER = os.path.join(os.path.dirname(__file__), "lite_opt.py")
@@ -41,22 +43,12 @@ def save_lite(graph, folder, size, fp16=False):
     Raises:
         ValueError: Paddle Lite is absent, the size is free, or an op has no kernel there.
     """
-    if not is_importable("paddlelite"):
-        raise ValueError(
-            "the target lite needs paddlelite (Python 3.8 or 3.10); run: scripts/setup.sh --extras lite"
-        )
-    if -1 in size:
-        raise ValueError("Paddle Lite takes images of one size; give --size H W for the target lite")
-    _check_images(folder, size)
+    _check_setting(folder, size)
     made = {}
     with tempfile.TemporaryDirectory() as workplace:
         with without_swish(graph):
             program = save_paddle(graph, workplace, [1, 3, *size])
-        if not program.endswith(".pdmodel"):
-            raise ValueError(
-                "Paddle Lite reads models of Paddle 2.6, and this is Paddle 3; export with "
-                ".venv/bin/ppdet-ext after scripts/setup.sh --extras lite"
-            )
+        _check_format(program)
         for target, (place, precision) in KINDS.items():
             if precision == "fp16" and not fp16:
                 continue
@@ -65,6 +57,73 @@ def save_lite(graph, folder, size, fp16=False):
             made[target] = (output + ".nb", precision)
     write_device_cfg(folder)
     return made
+
+
+def save_lite_int8(program, folder, size):
+    """Converts a quantised program to `model_x86.nb` and `model_arm.nb`, and writes `detector.txt`.
+
+    Convolutions are computed in 8 bits, on x86 with weights of 7; what `lite_int8` says stays float.
+
+    Args:
+        program (str): `model.pdmodel` as PaddleSlim quantises it for ONNX (``onnx_format=True``), without
+            swish (see ``without_swish``); `model.pdiparams` stands beside it.
+        folder (str): holds `infer_cfg.yml`.
+        size (list[int]): [H, W] of the program's images.
+
+    Returns:
+        dict: target -> (path, precision), as :func:`save_lite`.
+
+    Raises:
+        ValueError: Paddle Lite is absent, the program is not quantised or for other images, or an op has no
+            kernel there.
+    """
+    _check_setting(folder, size)
+    _check_format(program)
+    with open(program, "rb") as file:
+        content = file.read()
+    if not is_quantized(content):
+        raise ValueError(
+            f"{program}: holds no quantize_linear; quantise it with PaddleSlim's onnx_format=True, or "
+            "convert it as FP32"
+        )
+    if "swish" in program_ops(program):
+        raise ValueError(
+            f"{program}: holds swish, on which Paddle Lite's optimizer aborts; quantise the model with SiLU "
+            "in its place"
+        )
+    sides = image_size(content)
+    if sides != list(size):
+        raise ValueError(
+            f"{program}: takes images of {sides[1]}x{sides[0]}, not of {size[1]}x{size[0]}; quantise the "
+            "model exported for that size"
+        )
+    made = {}
+    for target in ("lite_x86", "lite_arm"):
+        place, _ = KINDS[target]
+        output = os.path.join(folder, "model_" + place)
+        with tempfile.TemporaryDirectory() as workplace:
+            _convert(save_for_lite(program, workplace, place), place, output, False)
+        made[target] = (output + ".nb", "int8")
+    write_device_cfg(folder)
+    return made
+
+
+def _check_setting(folder, size):
+    if not is_importable("paddlelite"):
+        raise ValueError(
+            "the target lite needs paddlelite (Python 3.8 or 3.10); run: scripts/setup.sh --extras lite"
+        )
+    if -1 in size:
+        raise ValueError("Paddle Lite takes images of one size; give --size H W for the target lite")
+    _check_images(folder, size)
+
+
+def _check_format(program):
+    if not program.endswith(".pdmodel"):
+        raise ValueError(
+            "Paddle Lite reads models of Paddle 2.6, and this is Paddle 3; export with "
+            ".venv/bin/ppdet-ext after scripts/setup.sh --extras lite"
+        )
 
 
 def _check_images(folder, size):

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 
 # The files of an exported folder that a backend reads, the preferred one first. Paddle Lite has one for each
-# kind of processor.
+# kind of processor; TensorRT one of its own where another engine's would not do.
 MODELS = {
     "onnxruntime": ("model.onnx",),
     "openvino": ("model.xml", "model.onnx"),
     "paddle_inference": ("model.json", "model.pdmodel"),
     "paddle": ("model.json", "model.pdmodel"),
     "paddle_lite": ("model_x86.nb" if platform.machine() in ("x86_64", "AMD64") else "model_arm.nb",),
-    "tensorrt": ("model.onnx",),
+    "tensorrt": ("model_trt.onnx", "model.onnx"),
 }
 # What a model ends in: every box and score, or what an in-graph NMS has left of them.
 RAW = ("boxes", "scores")
