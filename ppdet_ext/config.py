@@ -100,11 +100,43 @@ def _read(path, seen=()):
 def check_tags(path):
     """Reads a config that PaddleDetection is about to load itself (a ``--slim_config``), for its tags.
 
+    Returns:
+        dict: what it says, with the files that it builds on.
+
     Raises:
         ValueError: as :func:`load_config` on a file that can't be read or holds a refused tag.
     """
     setup()
-    _read(os.path.normpath(path))
+    config = {}
+    for layer in _read(os.path.normpath(path)):
+        _merge(config, layer)
+    return config
+
+
+def merge_file(path, overrides):
+    """Merges a file over the config that is loaded, and ``-o`` over both (a ``--slim_config``).
+
+    Args:
+        path (str): a YAML file; its name becomes that of the run, as in PaddleDetection.
+        overrides (dict): of ``-o``.
+
+    Returns:
+        ppdet.core.workspace.AttrDict: ppdet's global config.
+
+    Raises:
+        ValueError: as :func:`load_config`, about the keys of this file.
+    """
+    from ppdet.core import workspace
+
+    said = check_tags(path)
+    config = workspace.global_config
+    check_overrides(said, dict.fromkeys(config), f"{path}: ")
+    workspace.merge_config(said)
+    workspace.merge_config(overrides)
+    checked = {key: config[key] for key in {"architecture": None, **said}}
+    check_names(checked, workspace.get_registered_modules(), path)
+    config["filename"] = os.path.splitext(os.path.basename(path))[0]
+    return config
 
 
 def _merge(target, extra):

@@ -24,12 +24,13 @@ TRANSFORMS = ("sample_transforms", "batch_transforms")
 TYPO = 0.8
 
 
-def check_overrides(overrides, config):
+def check_overrides(overrides, config, place="-o "):
     """Refuses a top-level key of ``-o`` that nobody knows and that looks like one that somebody does.
 
     Args:
         overrides (dict): what ``-o`` says.
         config (dict): what the files say, registered modules included.
+        place (str): where the overrides stand, for messages.
 
     Raises:
         ValueError: names the key and the nearest known one.
@@ -43,7 +44,7 @@ def check_overrides(overrides, config):
             )
         close = None if str(key) in known else nearest(key, known, TYPO)
         if close:
-            raise ValueError(f"-o {key}: the config has no such key; did you mean '{close}'?")
+            raise ValueError(f"{place}{key}: the config has no such key; did you mean '{close}'?")
 
 
 def _check_file_keys(config, modules, path):

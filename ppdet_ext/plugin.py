@@ -23,5 +23,7 @@ def setup():
     # Importing registers; a module is imported once, so nothing is ever registered twice.
     from .data import datasets  # noqa: F401
     from .modeling import assigners, backbones, detectors, heads, necks  # noqa: F401
+    from .quantization import qat  # noqa: F401
+    from .training import distillation  # noqa: F401
 
     return __version__

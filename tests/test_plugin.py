@@ -16,6 +16,8 @@ NAMES = {
     "modeling.assigners": ["ATSSLabelAssigner", "TALLabelAssigner"],
     "modeling.detectors": ["YOLODetector"],
     "data.datasets": ["VOCFolderDataSet"],
+    "quantization.qat": ["DetectorQAT"],
+    "training.distillation": ["FeatureDistillation", "OutputDistillation"],
 }
 
 

@@ -48,13 +48,12 @@ def prepare_config(args, mode):
     Returns:
         the config, ready for a trainer.
     """
-    from ppdet_ext.config import check_tags, load_config, parse_overrides
+    from ppdet_ext.config import load_config, parse_overrides
 
     overrides = parse_overrides(args.opt)
     cfg = load_config(args.config, overrides)
 
     import paddle
-    from ppdet.core.workspace import merge_config
     from ppdet.utils import check
 
     for key, value in vars(args).items():
@@ -73,10 +72,8 @@ def prepare_config(args, mode):
     device = next((d for d in ("gpu", "npu", "xpu", "mlu") if cfg[f"use_{d}"]), "cpu")
     paddle.set_device(device)
     if args.slim_config:
-        from ppdet.slim import build_slim_model
+        from ppdet_ext.quantization.slim import build_slim
 
-        check_tags(args.slim_config)
-        cfg = build_slim_model(cfg, args.slim_config, mode=mode)
-        merge_config(overrides)
+        cfg = build_slim(cfg, args.slim_config, overrides, mode, getattr(args, "resume", None))
     check.check_config(cfg)
     return cfg

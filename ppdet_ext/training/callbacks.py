@@ -6,7 +6,7 @@ import os
 from ppdet.engine.callbacks import Callback
 from tqdm import tqdm
 
-LOGGED = ("loss", "loss_cls", "loss_iou", "loss_dfl")
+LOGGED = ("loss", "loss_cls", "loss_iou", "loss_dfl", "loss_distill")
 
 
 class ProgressBar(Callback):

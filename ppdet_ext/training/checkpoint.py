@@ -9,6 +9,12 @@ import paddle
 
 # A change of classes, six predictions of three levels, is told in full.
 SHOWN = 12
+# In the names of what a quantised network learns besides its weights.
+QUANTIZER = "._fake_quant_input."
+MEND = (
+    "Take a config that matches the checkpoint; to start a training from the part that fits, set "
+    "'pretrain_strict: false'."
+)
 
 
 def read_state_dict(path):
@@ -94,7 +100,7 @@ def _listed(title, names):
     return f"\n  {len(names)} {title}: {', '.join(shown)}"
 
 
-def load_pretrained(model, path, strict=True, say=print):
+def load_pretrained(model, path, strict=True, say=print, mend=MEND):
     """Loads a checkpoint into a model, all of it or, if told so, the part that fits.
 
     Args:
@@ -103,6 +109,7 @@ def load_pretrained(model, path, strict=True, say=print):
         strict (bool): refuse a checkpoint that does not fit to the last parameter.
         say (callable): is given the account of a partial load, and a word about alphas that
             PaddleDetection would read differently.
+        mend (str): the last line of a refusal.
 
     Returns:
         list[str]: the model's parameters that were loaded.
@@ -112,7 +119,7 @@ def load_pretrained(model, path, strict=True, say=print):
             nothing fits. The model is unchanged then.
     """
     model_state = model.state_dict()
-    fitting = _fitting(model_state, path, strict, say)
+    fitting = _fitting(model_state, path, strict, say, mend)
     for key, value in fitting.items():
         # Not through set_state_dict, which warns of each parameter that a partial load leaves alone.
         value = paddle.to_tensor(np.asarray(value))
@@ -127,14 +134,31 @@ def load_pretrained(model, path, strict=True, say=print):
     return sorted(fitting)
 
 
-def check_fits(model, path):
+def check_fits(model, path, mend=MEND):
     """Raises ValueError unless :func:`load_pretrained` would load the checkpoint to the last parameter."""
-    _fitting(model.state_dict(), path, True, None)
+    _fitting(model.state_dict(), path, True, None, mend)
 
 
-def _fitting(model_state, path, strict, say):
+def _check_quantizers(model_state, state, path):
+    """Refuses the checkpoint of a float network for a quantised one, and the other way round."""
+    ours, theirs = (any(QUANTIZER in key for key in keys) for keys in (model_state, state))
+    if ours and not theirs:
+        raise ValueError(
+            f"{path}: the checkpoint of a float network, without the ranges of a quantised one; take a "
+            f"checkpoint that QAT wrote, or start QAT from this one: -o pretrain_weights={path}"
+        )
+    if theirs and not ours:
+        raise ValueError(
+            f"{path}: the checkpoint of a quantised network; give the --slim_config that it was trained "
+            "with, or take the float checkpoint that QAT started from"
+        )
+
+
+def _fitting(model_state, path, strict, say, mend=MEND):
     """The part of a checkpoint that fits, by the model's names, or the refusal."""
-    fitting, missing, unused, shapes = match_keys(model_state, read_state_dict(path))
+    state = read_state_dict(path)
+    _check_quantizers(model_state, state, path)
+    fitting, missing, unused, shapes = match_keys(model_state, state)
     account = (
         _listed("of the model's parameters are not in it", missing)
         + _listed("of its entries are not in the model", unused)
@@ -145,11 +169,7 @@ def _fitting(model_state, path, strict, say):
             f"{path}: nothing of this checkpoint fits the model; it is of another architecture" + account
         )
     if account and strict:
-        raise ValueError(
-            f"{path}: {len(fitting)} of {len(model_state)} parameters fit.{account}\n"
-            "  Take a config that matches the checkpoint; to start a training from the part that fits, set "
-            "'pretrain_strict: false'."
-        )
+        raise ValueError(f"{path}: {len(fitting)} of {len(model_state)} parameters fit.{account}\n  {mend}")
     if account:
         say(f"{path}: loaded {len(fitting)} of {len(model_state)} parameters.{account}")
     return fitting

@@ -1,0 +1,1 @@
+"""From float networks to INT8: after training and during it."""
