@@ -193,6 +193,11 @@ def paddle2onnx_options() -> dict:
     return {"optimize_tool": "None"} if version >= (2,) else {}
 
 
+def quantizes() -> bool:
+    """Whether PaddleSlim quantises the graphs this Paddle writes; its passes don't know Paddle 3's."""
+    return (paddle_version() or (0,)) < (3,)
+
+
 def onednn_runs_inference() -> bool:
     """Whether Paddle Inference runs our graphs through oneDNN; Paddle 3 refuses an attribute of resizing."""
     return (paddle_version() or (0,)) < (3,)

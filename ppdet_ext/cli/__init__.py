@@ -25,6 +25,7 @@ VERBS = {
         "detect objects in pictures, videos and cameras with an exported model",
     ),
     "export": ("ppdet_ext.cli.export", "turn a trained model into files for every engine"),
+    "quantize": ("ppdet_ext.cli.quantize", "turn a trained model into INT8 files, after training"),
     "verify": ("ppdet_ext.cli.verify", "prove that an exported model does what the trained one does"),
     "bench": ("ppdet_ext.cli.bench", "measure what an exported model costs in each engine"),
     "doctor": ("ppdet_ext.cli.doctor", "say what this machine can run, what is missing and how to get it"),

@@ -16,6 +16,24 @@ def add_arguments(parser):
         default="output_inference",
         help="parent of the exported folder, which is named after the config (default: output_inference)",
     )
+    add_graph_arguments(parser)
+    parser.add_argument(
+        "--nms",
+        action="store_true",
+        help="NMS inside: PaddleDetection's form for its deploy programs in the Paddle model, "
+        "NonMaxSuppression in ONNX and OpenVINO, the EfficientNMS plugin for TensorRT",
+    )
+    parser.add_argument(
+        "--fp16",
+        action="store_true",
+        help="half precision where the target has it: ONNX and TensorRT (GPU), OpenVINO weights, Lite on arm",
+    )
+    parser.add_argument("--export_serving_model", type=boolean, default=False, help="not supported")
+    parser.add_argument("--for_fd", action="store_true", help="not supported")
+
+
+def add_graph_arguments(parser):
+    """What an exported graph takes, for every verb that makes one."""
     parser.add_argument(
         "--size",
         nargs=2,
@@ -24,25 +42,12 @@ def add_arguments(parser):
         help="input size in pixels; -1 -1 for a free one (default: the config's)",
     )
     parser.add_argument("--batch", type=int, help="fixed batch size (default: free)")
-    parser.add_argument(
-        "--nms",
-        action="store_true",
-        help="NMS inside: PaddleDetection's form for its deploy programs in the Paddle model, "
-        "NonMaxSuppression in ONNX and OpenVINO, the EfficientNMS plugin for TensorRT",
-    )
+    parser.add_argument("--opset", type=int, default=13, help="of the ONNX file (default: 13)")
     parser.add_argument(
         "--fold-normalization",
         action="store_true",
         help="the model takes plain pixels, 0..255 (default: normalised by whoever runs it)",
     )
-    parser.add_argument(
-        "--fp16",
-        action="store_true",
-        help="half precision where the target has it: ONNX and TensorRT (GPU), OpenVINO weights, Lite on arm",
-    )
-    parser.add_argument("--opset", type=int, default=13, help="of the ONNX file (default: 13)")
-    parser.add_argument("--export_serving_model", type=boolean, default=False, help="not supported")
-    parser.add_argument("--for_fd", action="store_true", help="not supported")
 
 
 def run(args):

@@ -1,16 +1,14 @@
 """The model as trained, run the way PaddleDetection evaluates it: which every deployed form is held to."""
 
-import os
-
 import numpy as np
 import paddle
-from ppdet.core.workspace import create
 from ppdet.data.reader import Compose
 
 from ppdet_ext.export.graph import RawGraph, deployed
 from ppdet_ext.runtime.detections import Detections
 
 from .coco import image_files, load_annotations
+from .datasets import dataset_files
 
 
 class TrainedModel:
@@ -30,7 +28,7 @@ class TrainedModel:
         self.graph.eval()
         self.nms = model.yolo_head.nms
         self.transforms = Compose(cfg.EvalReader["sample_transforms"], num_classes=cfg.num_classes)
-        self.anno_file, self.image_dir = _evaluation_set()
+        self.anno_file, self.image_dir = dataset_files()
         self.dataset = load_annotations(self.anno_file)
         categories = sorted(self.dataset["categories"], key=lambda category: category["id"])
         self.names = [str(category["name"]) for category in categories]
@@ -69,13 +67,3 @@ class TrainedModel:
         order = np.argsort(-found[:, 1], kind="stable")
         label, score, box = np.split(found[order], [1, 2], axis=1)
         return Detections(box, score[:, 0], label[:, 0].astype(np.int64), self.names)
-
-
-def _evaluation_set():
-    """Annotation file and image folder of the config's EvalDataset."""
-    dataset = create("EvalDataset")()
-    root = dataset.dataset_dir or ""
-    if not os.path.isdir(root):  # PaddleDetection would start a download
-        raise ValueError(f"EvalDataset.dataset_dir {root}: no such folder; set it with -o, or leave -c out")
-    dataset.check_or_download_dataset()
-    return dataset.get_anno(), os.path.join(root, dataset.image_dir or "")

@@ -13,12 +13,14 @@ from ppdet_ext.runtime.manifest import MANIFEST
 
 from .graph import NMSGraph, RawGraph, deployed
 from .infer_cfg import write_infer_cfg
+from .int8_files import make_int8_files
 from .lite_model import save_lite
 from .manifest import write_manifest
 from .normalization import Normalization
 from .onnx_model import DEFAULT_OPSET, LEAST_OPSET, save_onnx, save_onnx_nms
 from .onnx_nms import LEAST_OPSET as LEAST_NMS_OPSET
 from .onnx_nms import check_settings
+from .onnx_ranges import LEAST_OPSET as LEAST_QUANTIZED_OPSET
 from .openvino_model import save_openvino
 from .paddle_model import save_paddle
 from .parity import compare_raw
@@ -45,6 +47,7 @@ EXPORTED_FILES = {
     "model_x86.nb",
     "model_arm.nb",
     "model_arm_fp16.nb",
+    "quantization.png",
 }
 # Stands in for a free side of the image when the outputs are compared.
 PROBE_SIDE = 320
@@ -62,6 +65,7 @@ def export_model(
     fold_normalization=False,
     fp16=False,
     say=print,
+    quantizer=None,
 ):
     """Exports a detector, each file compared with the model as trained.
 
@@ -82,6 +86,8 @@ def export_model(
         fp16 (bool): half precision where the target has it: ONNX (for GPUs) and so TensorRT, OpenVINO's
             weights, Paddle Lite for arm.
         say (callable): is told each file and how far its outputs are from the model's.
+        quantizer (PostTraining | Trained | None): makes INT8 files in the place of float ones; see
+            `ppdet_ext.quantization`.
 
     Returns:
         dict[str, dict]: for each file's target its 'file', 'precision' and 'max_error', which is None with
@@ -93,7 +99,7 @@ def export_model(
     """
     targets = ["paddle"] + [t for t in targets if t != "paddle"]
     shape = [batch, 3, *_image_size(cfg, model, image_size)]
-    _check(targets, batch, nms, opset)
+    _check(targets, batch, nms, opset, quantizer)
     model.eval()
     partial = os.path.normpath(folder) + ".partial"
     shutil.rmtree(partial, ignore_errors=True)
@@ -108,8 +114,12 @@ def export_model(
             check_settings(settings)
         settings = settings if nms else None
         with normalization.inside(raw) if normalization else contextlib.nullcontext():
-            report = _make_files(raw, partial, targets, shape, settings, opset, fp16)
-        account = partial, cfg, shape, fold_normalization, nms, report
+            if quantizer:
+                report = make_int8_files(raw, quantizer, partial, targets, shape, opset)
+            else:
+                report = _make_files(raw, partial, targets, shape, settings, opset, fp16)
+        quantization = quantizer.account() if quantizer else None
+        account = partial, cfg, shape, fold_normalization, nms, report, quantization
         write_manifest(*account)  # a backend may ask it for the size
         prove(partial, report, images, reference, settings, say)
         write_manifest(*account)
@@ -121,15 +131,17 @@ def export_model(
     return report
 
 
-def _check(targets, batch, nms, opset):
+def _check(targets, batch, nms, opset, quantizer):
     for target in targets:
         if target not in TARGETS:
             raise ValueError(f"target '{target}' is not known; {choice(target, TARGETS)}")
     if nms and "lite" in targets:
         raise ValueError("Paddle Lite's models end in raw outputs; export the target lite without --nms")
+    if nms and quantizer:
+        raise ValueError("--nms: a quantised model ends in raw outputs, which the runtime does the NMS on")
     if batch is not None and batch < 1:
         raise ValueError(f"batch size {batch}: give 1 or more, or none for a free one")
-    least = LEAST_NMS_OPSET if nms else LEAST_OPSET
+    least = LEAST_NMS_OPSET if nms else LEAST_QUANTIZED_OPSET if quantizer else LEAST_OPSET
     if set(FROM_ONNX) & set(targets) and opset < least:
         raise ValueError(f"opset {opset}: the graph needs {least} or later")
 

@@ -8,10 +8,20 @@ import platform
 from ppdet_ext.compat import package_version
 from ppdet_ext.runtime.manifest import MANIFEST
 
-PACKAGES = ("paddle", "ppdet", "paddle2onnx", "onnx", "onnxruntime", "openvino", "tensorrt", "paddlelite")
+PACKAGES = (
+    "paddle",
+    "ppdet",
+    "paddleslim",
+    "paddle2onnx",
+    "onnx",
+    "onnxruntime",
+    "openvino",
+    "tensorrt",
+    "paddlelite",
+)
 
 
-def write_manifest(folder, cfg, shape, plain_pixels, nms, report):
+def write_manifest(folder, cfg, shape, plain_pixels, nms, report, quantization=None):
     """Writes ``export.json``.
 
     Args:
@@ -21,6 +31,7 @@ def write_manifest(folder, cfg, shape, plain_pixels, nms, report):
         plain_pixels (bool): the normalisation is part of the graph.
         nms (bool): NMS is part of the graph.
         report (dict): of :func:`export_model`; files are named relative to the folder.
+        quantization (dict | None): how the model was quantised.
     """
     manifest = {
         "config": cfg.filename,
@@ -39,6 +50,8 @@ def write_manifest(folder, cfg, shape, plain_pixels, nms, report):
             **{name: version for name in PACKAGES if (version := package_version(name))},
         },
     }
+    if quantization:
+        manifest["quantization"] = quantization
     with open(os.path.join(folder, MANIFEST), "w", encoding="utf-8") as file:
         json.dump(manifest, file, indent=1)
 

@@ -55,9 +55,9 @@ def save_onnx(model_file, folder, opset=DEFAULT_OPSET, fp16=False):
     except RuntimeError as error:
         raise ValueError(f"{model_file}: Paddle2ONNX refuses this graph at opset {opset}: {error}") from None
     model = onnx.load(target)
-    _rename_outputs(model)
+    name_outputs(model)
     model = simplify(model)
-    _write(to_half(model) if fp16 else model, target)
+    write_onnx(to_half(model) if fp16 else model, target)
     return target
 
 
@@ -78,18 +78,19 @@ def save_onnx_nms(onnx_file, folder, settings, plugin=False):
     model = onnx.load(onnx_file)
     (add_efficient_nms if plugin else add_nms)(model, settings)
     target = os.path.join(folder, "model_trt.onnx" if plugin else "model.onnx")
-    _write(model, target)
+    write_onnx(model, target)
     return target
 
 
-def _write(model, path):
+def write_onnx(model, path):
+    """Checks a model (onnx.ModelProto) and writes it."""
     import onnx
 
     onnx.checker.check_model(model)
     onnx.save(model, path)
 
 
-def _rename_outputs(model):
+def name_outputs(model):
     """Gives the graph's outputs, in their order, the names that the runtime asks for."""
     names = dict(zip((output.name for output in model.graph.output), OUTPUTS))
     for output in model.graph.output:

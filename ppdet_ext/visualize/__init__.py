@@ -4,6 +4,15 @@ from .bench_plot import plot_bench
 from .curves import plot_training
 from .draw import draw_boxes, draw_detections
 from .grid import contact_sheet
+from .ranking_plot import plot_ranking
 from .save import write_image
 
-__all__ = ["contact_sheet", "draw_boxes", "draw_detections", "plot_bench", "plot_training", "write_image"]
+__all__ = [
+    "contact_sheet",
+    "draw_boxes",
+    "draw_detections",
+    "plot_bench",
+    "plot_ranking",
+    "plot_training",
+    "write_image",
+]

@@ -1,0 +1,153 @@
+"""Post-training quantisation of an exported Paddle model, by PaddleSlim."""
+
+import contextlib
+import logging
+import os
+
+import numpy as np
+import paddle
+
+from .program import quantized_tensors, tail_convolutions
+
+# The command's names -> PaddleSlim's.
+METHODS = {"hist": "hist", "kl": "KL", "mse": "mse", "absmax": "abs_max"}
+CONVOLUTIONS = ["conv2d", "depthwise_conv2d"]
+# Of PaddleSlim's histogram method: what share of the values lies under the threshold.
+PERCENT = 0.9999
+LOGGERS = (
+    "paddle.static.quantization.post_training_quantization",
+    "paddle.static.quantization.quantization_pass",
+    "paddle.static.io",
+)
+INPUT = "image"
+
+
+def calibrate(model_file, images, method):
+    """Measures the range of each tensor of a model over images.
+
+    Args:
+        model_file (str): `model.pdmodel` with raw outputs; its weights stand beside it.
+        images (list): of :class:`CalibrationImages`, or the like: [3, H, W] float32 each.
+        method (str): of ``METHODS``.
+
+    Returns:
+        dict[str, float | list[float]]: activation -> its largest magnitude, weight of a convolution -> one a
+        channel, by their names in the model.
+    """
+    with _static_mode():
+        sampling = _quantization(
+            _sampling_class(), model_file, images, algo=METHODS[method], hist_percent=PERCENT
+        )
+        sampling.quantize()
+        wanted = quantized_tensors(sampling.program)
+        thresholds = sampling.thresholds()
+        return {name: value for name, value in thresholds.items() if name in wanted or np.ndim(value)}
+
+
+def save_quantized(model_file, folder, scales, images, float_weights=()):
+    """Writes the model with quantised convolutions, as PaddleSlim does for ONNX (``onnx_format``).
+
+    Args:
+        model_file (str): `model.pdmodel` of the float model.
+        folder (str): gets `model.pdmodel` and `model.pdiparams`.
+        scales (dict): of :func:`calibrate`.
+        images (list): the first one is run once.
+        float_weights (iterable): weights of the convolutions that stay float, by their names in the model.
+
+    Returns:
+        str: path of the graph.
+    """
+    from paddle.static.quantization import PostTrainingQuantization
+
+    with _static_mode():
+        executor = paddle.static.Executor(paddle.CPUPlace())
+        program, _, _ = paddle.static.load_inference_model(os.path.splitext(model_file)[0], executor)
+        skipped = [*tail_convolutions(program), *float_weights]
+        writing = _quantization(
+            PostTrainingQuantization,
+            model_file,
+            images[:1],
+            algo="abs_max",
+            scale_dict={name: value for name, value in scales.items() if name not in skipped},
+            skip_tensor_list=skipped,
+        )
+        program = writing.quantize()
+        block = program.global_block()
+        # Every saving puts a scale of 1 behind each output, and `paddle.jit.load` fails where two meet.
+        makers = {op.output_arg_names[0]: op for op in block.ops if op.type == "scale"}
+        outputs = [makers[op.input_arg_names[0]].input("X")[0] for op in block.ops if op.type == "fetch"]
+        target = os.path.join(folder, "model")
+        ports = [[block.var(INPUT)], [block.var(name) for name in outputs]]
+        paddle.static.save_inference_model(target, *ports, executor, program=program, clip_extra=True)
+    return target + ".pdmodel"
+
+
+@contextlib.contextmanager
+def _static_mode():
+    """Paddle's static mode, with a scope of its own, and without the library's chatter."""
+    for name in LOGGERS:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    paddle.enable_static()
+    try:
+        with paddle.static.scope_guard(paddle.static.Scope()):
+            yield
+    finally:
+        paddle.disable_static()
+
+
+class _Images(paddle.io.Dataset):
+    def __init__(self, images):
+        self.images = images
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, index):
+        return self.images[index]
+
+
+def _quantization(kind, model_file, images, **options):
+    """One of PaddleSlim's quantisations over a model and images, per channel, in ONNX's form."""
+    place = paddle.CPUPlace()
+    with paddle.static.program_guard(paddle.static.Program()):
+        feed = paddle.static.data(INPUT, [None, *images[0].shape], "float32")
+    loader = paddle.io.DataLoader(
+        _Images(images), feed_list=[feed], batch_size=1, places=place, return_list=False
+    )
+    folder, name = os.path.split(model_file)
+    return kind(
+        executor=paddle.static.Executor(place),
+        model_dir=folder,
+        model_filename=name,
+        params_filename=os.path.splitext(name)[0] + ".pdiparams",
+        data_loader=loader,
+        batch_size=1,
+        batch_nums=len(images),
+        quantizable_op_type=CONVOLUTIONS,
+        weight_quantize_type="channel_wise_abs_max",
+        activation_quantize_type="moving_average_abs_max",
+        onnx_format=True,
+        **options,
+    )
+
+
+def _sampling_class():
+    """PaddleSlim's quantisation, stopped once the ranges are measured."""
+    from paddle.static.quantization import PostTrainingQuantization
+
+    class Sampling(PostTrainingQuantization):
+        def _update_program(self):
+            """Nothing: the program stays as it is."""
+
+        def _save_output_threshold(self):
+            """Nothing, as above."""
+
+        @property
+        def program(self):
+            return self._program
+
+        def thresholds(self):
+            """Name -> threshold, of every sampled tensor."""
+            return self._quantized_var_threshold or self._quantized_threshold
+
+    return Sampling

@@ -1,0 +1,184 @@
+"""The two ways to a quantised Paddle model, as the exporter asks for it."""
+
+import os
+import shutil
+import tempfile
+
+import onnx
+from onnx import numpy_helper
+from paddle.static import InputSpec
+
+from ppdet_ext.compat import quantizes
+from ppdet_ext.export.graph import without_swish
+from ppdet_ext.export.onnx_model import DEFAULT_OPSET, save_onnx
+from ppdet_ext.export.onnx_qdq import place
+from ppdet_ext.export.onnx_ranges import read_quantized
+from ppdet_ext.export.paddle_model import NAME, save_paddle
+from ppdet_ext.runtime import Detector
+
+from .budget import fewest_float
+from .calibration import CalibrationImages
+from .layers import convolution_weights, match_layers
+from .post_training import METHODS, calibrate, save_quantized
+from .ranking import rank_layers
+
+INFER_CFG = "infer_cfg.yml"
+
+
+class PostTraining:
+    """Quantises a trained model by PaddleSlim.
+
+    Args:
+        files (list): images to calibrate on.
+        method (str): of ``METHODS``.
+        float_layers (iterable[str]): convolutions that stay float, with * and ? for many.
+        max_drop (float | None): AP in points of 100 that may be lost; more convolutions stay float then.
+        score (callable | None): a Detector -> its AP in points of 100 or None; needed with ``max_drop``.
+        weight_levels (int): see :func:`place`.
+        rank (bool): order the layers even where ``max_drop`` does not need it.
+        say (callable): is told what happens.
+
+    After :meth:`save` there are ``float_layers`` (list[str], the final ones), ``ranking`` (list of layer and
+    error, empty without ``max_drop``) and ``drop`` (AP lost in ONNX Runtime, None without).
+    """
+
+    def __init__(
+        self,
+        files,
+        method="hist",
+        float_layers=(),
+        max_drop=None,
+        score=None,
+        weight_levels=127,
+        rank=False,
+        say=print,
+    ):
+        self.files, self.method, self.patterns = files, method, list(float_layers)
+        self.max_drop, self.score, self.rank = max_drop, score, rank
+        self.weight_levels, self.say = weight_levels, say
+        self.float_layers, self.ranking, self.drop = [], [], None
+        self.thresholds = {}
+
+    def save(self, raw, folder, shape):
+        """Writes `model.pdmodel` and `model.pdiparams`, convolutions quantised.
+
+        Args:
+            raw (RawGraph): re-parameterised, in evaluation mode.
+            folder (str): holds `infer_cfg.yml`.
+            shape (list): [B, 3, H, W]; None or -1 is free.
+
+        Returns:
+            str: path of the graph.
+
+        Raises:
+            ValueError: this Paddle can't quantise, a size is free, a pattern matches no layer, or the budget
+                can't be kept.
+        """
+        _check_paddle(shape)
+        weights = convolution_weights(raw)
+        chosen = match_layers(self.patterns, weights)
+        images = CalibrationImages(self.files, folder)
+        with tempfile.TemporaryDirectory() as workplace:
+            with without_swish(raw):
+                source = save_paddle(raw, workplace, shape)
+            self.say(f"calibration: {len(images)} images, method {self.method}")
+            scales = calibrate(source, images, self.method)
+            kept = {weights[layer] for layer in chosen}
+            if self.max_drop is not None:
+                kept |= self._keep_budget(source, scales, images, kept, folder, weights)
+            layers = {weight: layer for layer, weight in weights.items()}
+            self.float_layers = sorted(layers[weight] for weight in kept)
+            return save_quantized(source, folder, scales, images, kept)
+
+    def _keep_budget(self, source, scales, images, kept, folder, weights):
+        """Weights that stay float besides those of `kept`, so that no more AP is lost than may be."""
+        layers = {weight: layer for layer, weight in weights.items()}
+        with tempfile.TemporaryDirectory() as workplace:
+            shutil.copy(os.path.join(folder, INFER_CFG), workplace)
+            float_file = save_onnx(source, workplace, DEFAULT_OPSET)
+            full = self.score(Detector(workplace, "onnxruntime"))
+            whole = tempfile.mkdtemp(dir=workplace)
+            quantized = read_quantized(save_quantized(source, whole, scales, images, kept), DEFAULT_OPSET)
+            _restore_weights(quantized.model, onnx.load(float_file))
+
+            def rank():
+                ranked = rank_layers(quantized, images, self.weight_levels)
+                self.ranking = [(layers[weight], error) for weight, error in ranked]
+                return [weight for weight, _ in ranked]
+
+            def drop_of(float_weights):
+                onnx.save(place(quantized, "onnx", float_weights, self.weight_levels), float_file)
+                ap = self.score(Detector(workplace, "onnxruntime"))
+                return None if ap is None or full is None else full - ap
+
+            more, self.drop = fewest_float(rank, drop_of, self.max_drop, self.say)
+            if self.rank and not self.ranking:
+                rank()
+        return set(more)
+
+    def account(self):
+        """What `export.json` says of the quantisation."""
+        return {
+            "by": "PaddleSlim, after training",
+            "method": self.method,
+            "calibration_images": len(self.files),
+            "weight_levels": self.weight_levels,
+            "float_layers": self.float_layers,
+            "max_drop": self.max_drop,
+            "ap_drop": self.drop,
+            "ranking": [{"layer": layer, "error": error} for layer, error in self.ranking],
+        }
+
+
+class Trained:
+    """Takes the quantisation of a model that was trained with it.
+
+    Args:
+        slim (DetectorQAT): of the model.
+        files (list): images that the ranges of tensors between convolutions are measured on; where there are
+            none they follow from the trained ranges as far as they do, and the rest stays float.
+        weight_levels (int): see :func:`place`.
+    """
+
+    def __init__(self, slim, files=(), weight_levels=127):
+        self.slim, self.files, self.weight_levels = slim, list(files), weight_levels
+        self.thresholds = {}
+
+    def save(self, raw, folder, shape):
+        """As :meth:`PostTraining.save`."""
+        _check_paddle(shape)
+        spec = [None if side in (None, -1) else int(side) for side in shape]
+        with without_swish(raw):
+            self.slim.save_quantized_model(
+                raw, os.path.join(folder, NAME), [InputSpec(spec, "float32", name="image")]
+            )
+        model_file = os.path.join(folder, NAME + ".pdmodel")
+        if self.files:
+            images = CalibrationImages(self.files, folder)
+            self.thresholds = calibrate(model_file, images, "absmax")
+        return model_file
+
+    def account(self):
+        """What `export.json` says of the quantisation."""
+        return {"by": "PaddleSlim, in training", "calibration_images": len(self.files)}
+
+
+def _check_paddle(shape):
+    if not quantizes():
+        raise ValueError(
+            "PaddleSlim quantises models of Paddle 2.6, and this is Paddle 3; run it in .venv "
+            "(bash scripts/setup.sh)"
+        )
+    if -1 in shape[2:]:
+        raise ValueError("a quantised model has one size; give --size H W")
+
+
+def _restore_weights(model, source):
+    """Gives the convolutions of a graph their float weights, from the graph that was quantised."""
+    weights = {tensor.name: tensor for tensor in source.graph.initializer}
+    for tensor in model.graph.initializer:
+        if tensor.name in weights:
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weights[tensor.name]), tensor.name))
+
+
+__all__ = ["METHODS", "PostTraining", "Trained"]
