@@ -62,6 +62,9 @@ def run(args):
 
     trainer = Trainer(cfg, mode="test")
     trainer.load_weights(cfg.weights)
+    quantizer = _trained_quantization(cfg, trainer.model)
+    if quantizer and (args.nms or args.fp16):
+        raise ValueError("--nms and --fp16 are for float models; this one was trained for INT8")
     folder = args.output or os.path.join(args.output_dir, cfg.filename)
     export_model(
         trainer.cfg,
@@ -74,6 +77,25 @@ def run(args):
         args.opset,
         args.fold_normalization,
         args.fp16,
+        quantizer=quantizer,
     )
     print(f"exported to {folder}")
     return 0
+
+
+def _trained_quantization(cfg, model):
+    """The quantizer of a model of quantisation-aware training, None for a float one."""
+    if not cfg.get("slim"):
+        return None
+    from ppdet_ext.quantization.ptq import calibration_files
+    from ppdet_ext.quantization.qat import is_quantized
+    from ppdet_ext.quantization.quantizers import Trained
+
+    if not is_quantized(model):
+        return None
+    try:
+        files = calibration_files()
+    except ValueError as error:
+        print(f"warning: {error}; tensors whose range training did not learn stay float, which is slower")
+        files = ()
+    return Trained(cfg.slim, files)

@@ -18,15 +18,16 @@ def add_arguments(parser):
         help="a folder of images or a COCO instances JSON (default: the config's training set)",
     )
     ptq.add_argument("--image-dir", metavar="FOLDER", help="where the JSON's images are (default: beside it)")
-    ptq.add_argument(
-        "--images", type=int, default=64, metavar="N", help="so many of them, evenly spread (64)"
-    )
+    ptq.add_argument("--images", type=int, default=64, metavar="N", help="how many, evenly spread (64)")
     ptq.add_argument("--method", default="hist", choices=METHODS, help="how a range is chosen (hist)")
     ptq.add_argument(
         "--max-drop",
         type=float,
         metavar="AP",
         help="points of AP that may be lost on EvalDataset; the fewest most sensitive layers stay float",
+    )
+    ptq.add_argument(
+        "--rank", action="store_true", help="rank the layers and draw it even where --max-drop needs none"
     )
     ptq.add_argument(
         "--float-layers",
@@ -49,9 +50,7 @@ def add_arguments(parser):
 
 def run(args):
     if args.slim_config:
-        raise ValueError(
-            "--slim_config: a model trained with it is quantised already; run 'ppdet-ext export'"
-        )
+        raise ValueError("--slim_config: such a model is quantised in training; run 'ppdet-ext export'")
     if args.max_drop is not None and args.max_drop < 0:
         raise ValueError(f"--max-drop is {args.max_drop}; give points of AP from 0 up, such as 0.5")
     trainer = load_trainer(args)
@@ -67,6 +66,7 @@ def run(args):
         count=args.images,
         method=args.method,
         max_drop=args.max_drop,
+        rank=args.rank,
         float_layers=args.float_layers,
         weight_levels=63 if args.reduce_range else 127,
         image_size=args.size,

@@ -108,7 +108,8 @@ def export_model(
         raw = RawGraph(model)
         raw.eval()
         normalization = Normalization.of_reader(cfg.TestReader) if fold_normalization else None
-        images, reference = _reference(raw, shape, normalization, say)
+        prepare = quantizer.prepare if quantizer else deployed
+        images, reference = _reference(raw, shape, normalization, prepare, say)
         settings = write_infer_cfg(cfg, model, partial, shape, nms, fold_normalization)
         if nms and set(FROM_ONNX) & set(targets):
             check_settings(settings)
@@ -146,17 +147,17 @@ def _check(targets, batch, nms, opset, quantizer):
         raise ValueError(f"opset {opset}: the graph needs {least} or later")
 
 
-def _reference(raw, shape, normalization, say):
+def _reference(raw, shape, normalization, prepare, say):
     """Random images in the form that the files take, and the raw outputs of the model as trained for them.
 
-    The model is re-parameterised then.
+    The model is put into its deployed form, by ``prepare``, then.
     """
     sides = [PROBE_SIDE if side == -1 else side for side in shape[2:]]
     pixels = np.random.RandomState(0).randint(0, 256, [shape[0] or 2, 3, *sides]).astype("float32")
     inputs = normalization(pixels) if normalization else pixels / 255
     with paddle.no_grad():
         reference = [output.numpy() for output in raw(paddle.to_tensor(inputs))]
-        deployed(raw)
+        prepare(raw)
         fused = [output.numpy() for output in raw(paddle.to_tensor(inputs))]
     error = compare_raw("re-parameterised model", fused, reference)
     say(f"re-parameterised: differs by {error:.1e} of the largest output from the model as trained")

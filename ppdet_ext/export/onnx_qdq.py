@@ -1,7 +1,7 @@
-"""Where an ONNX graph is quantised: QuantizeLinear and DequantizeLinear pairs, placed as an engine wants them.
+"""Where an ONNX graph is quantised: QuantizeLinear and DequantizeLinear pairs, as an engine wants them.
 
-Every engine runs an op in 8 bits only if pairs stand on all of its inputs and on its output, and fuses what it
-can in between. One pair missing and the map goes back to float; one too many and a fusion is lost.
+Every engine runs an op in 8 bits only if pairs stand on all of its inputs and on its output, and fuses what
+it can in between. One pair missing and the map goes back to float; one too many and a fusion is lost.
 """
 
 from dataclasses import dataclass

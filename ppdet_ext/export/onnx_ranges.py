@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx
 from onnx import numpy_helper
+from paddle.base import core
 
 from .onnx_model import DEFAULT_OPSET, name_outputs
 from .onnx_simplify import simplify
 
-SCALE = "@scale"
+# A weight, stored in 8 bits, has the second one alone.
+QUANTIZING = ("quantize_linear", "dequantize_linear")
 # The first one in which DequantizeLinear takes a scale a channel.
 LEAST_OPSET = 13
 # Converts without Paddle2ONNX's own placement of the pairs; it writes a table into the folder it runs in.
@@ -70,10 +72,12 @@ def read_quantized(model_file, opset=DEFAULT_OPSET, more=None):
     model = _float_graph(model_file, opset)
     graph = model.graph
     _name_as_paddle(graph)
-    thresholds = {}
-    for node in graph.node:
-        if node.op_type == "Constant" and node.output[0].endswith(SCALE):
-            thresholds[node.output[0][: -len(SCALE)]] = numpy_helper.to_array(node.attribute[0].t)
+    values = {node.output[0]: node.attribute[0].t for node in graph.node if node.op_type == "Constant"}
+    thresholds = {
+        name: numpy_helper.to_array(values[scale])
+        for name, scale in _scales(model_file).items()
+        if scale in values
+    }
     name_outputs(model)
     model = simplify(model)
     constants = {tensor.name for tensor in model.graph.initializer}
@@ -90,6 +94,15 @@ def read_quantized(model_file, opset=DEFAULT_OPSET, more=None):
     found.ranges = _ranges(model.graph, magnitudes)
     found.maps = _maps(model)
     return found
+
+
+def _scales(model_file):
+    """Tensor -> name of the constant that holds its range, for each tensor that the model quantises."""
+    with open(model_file, "rb") as file:
+        program = core.ProgramDesc(file.read())
+    block = program.block(0)  # belongs to `program`, which has to live as long
+    ops = [block.op(i) for i in range(block.op_size())]
+    return {op.input("X")[0]: op.input("Scale")[0] for op in ops if op.type() in QUANTIZING}
 
 
 def _float_graph(model_file, opset):

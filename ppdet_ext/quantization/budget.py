@@ -24,9 +24,7 @@ def fewest_float(rank, drop_of, budget, say=print):
         if count not in drops:
             drops[count] = lost = drop_of(layers)
             if lost is None:
-                raise ValueError(
-                    "--max-drop: the evaluation set has no boxes, so that there is no AP to keep"
-                )
+                raise ValueError("--max-drop: the evaluation set has no boxes, so there is no AP to keep")
             say(f"{count} convolutions float: AP {-lost:+.2f}")
         return drops[count]
 

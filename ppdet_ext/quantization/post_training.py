@@ -20,6 +20,9 @@ LOGGERS = (
     "paddle.static.io",
 )
 INPUT = "image"
+# The method mse keeps the range of the batch whose error is least: with one image a batch, of the image in
+# which least happens. So it sees one batch, of as many pixels as the memory of a small machine bears.
+MSE_PIXELS = 16 * 640 * 640
 
 
 def calibrate(model_file, images, method):
@@ -35,9 +38,10 @@ def calibrate(model_file, images, method):
         channel, by their names in the model.
     """
     with _static_mode():
-        sampling = _quantization(
-            _sampling_class(), model_file, images, algo=METHODS[method], hist_percent=PERCENT
-        )
+        options = {"algo": METHODS[method], "hist_percent": PERCENT}
+        if method == "mse":
+            options["batch_size"] = max(1, min(len(images), MSE_PIXELS // images[0][0].size))
+        sampling = _quantization(_sampling_class(), model_file, images, **options)
         sampling.quantize()
         wanted = quantized_tensors(sampling.program)
         thresholds = sampling.thresholds()
@@ -71,14 +75,33 @@ def save_quantized(model_file, folder, scales, images, float_weights=()):
             scale_dict={name: value for name, value in scales.items() if name not in skipped},
             skip_tensor_list=skipped,
         )
-        program = writing.quantize()
-        block = program.global_block()
-        # Every saving puts a scale of 1 behind each output, and `paddle.jit.load` fails where two meet.
-        makers = {op.output_arg_names[0]: op for op in block.ops if op.type == "scale"}
-        outputs = [makers[op.input_arg_names[0]].input("X")[0] for op in block.ops if op.type == "fetch"]
-        target = os.path.join(folder, "model")
-        ports = [[block.var(INPUT)], [block.var(name) for name in outputs]]
-        paddle.static.save_inference_model(target, *ports, executor, program=program, clip_extra=True)
+        return _write(writing.quantize(), folder, executor)
+
+
+def write_again(model_file):
+    """Writes a model anew that PaddleSlim wrote, in its place, so that `paddle.jit.load` takes it."""
+    with _static_mode():
+        executor = paddle.static.Executor(paddle.CPUPlace())
+        path = os.path.splitext(model_file)[0]
+        program, _, _ = paddle.static.load_inference_model(path, executor)
+        if os.path.exists(path + ".pdiparams.info"):  # its list of weights, which will be in another order
+            os.remove(path + ".pdiparams.info")
+        return _write(program, os.path.dirname(model_file), executor)
+
+
+def _write(program, folder, executor):
+    """Writes a program that was loaded; returns the graph's path."""
+    block = program.global_block()
+    # Every saving puts a scale of 1 behind each output, and `paddle.jit.load` fails where two meet.
+    names = [op.input_arg_names[0] for op in block.ops if op.type == "fetch"]
+    for op in reversed(block.ops):
+        if op.type == "scale" and op.output("Out")[0].startswith("save_infer_model/"):
+            names = [op.input("X")[0] if name == op.output("Out")[0] else name for name in names]
+    outputs = [block.var(name) for name in names]
+    target = os.path.join(folder, "model")
+    paddle.static.save_inference_model(
+        target, [block.var(INPUT)], outputs, executor, program=program, clip_extra=True
+    )
     return target + ".pdmodel"
 
 
@@ -106,13 +129,18 @@ class _Images(paddle.io.Dataset):
         return self.images[index]
 
 
-def _quantization(kind, model_file, images, **options):
-    """One of PaddleSlim's quantisations over a model and images, per channel, in ONNX's form."""
+def _quantization(kind, model_file, images, batch_size=1, **options):
+    """One of PaddleSlim's quantisations over a model and images, per channel, in ONNX's form.
+
+    With a ``batch_size`` it takes one batch, of images evenly spread.
+    """
+    if batch_size > 1:
+        images = [images[i * len(images) // batch_size] for i in range(batch_size)]
     place = paddle.CPUPlace()
     with paddle.static.program_guard(paddle.static.Program()):
         feed = paddle.static.data(INPUT, [None, *images[0].shape], "float32")
     loader = paddle.io.DataLoader(
-        _Images(images), feed_list=[feed], batch_size=1, places=place, return_list=False
+        _Images(images), feed_list=[feed], batch_size=batch_size, places=place, return_list=False
     )
     folder, name = os.path.split(model_file)
     return kind(
@@ -121,8 +149,8 @@ def _quantization(kind, model_file, images, **options):
         model_filename=name,
         params_filename=os.path.splitext(name)[0] + ".pdiparams",
         data_loader=loader,
-        batch_size=1,
-        batch_nums=len(images),
+        batch_size=batch_size,
+        batch_nums=len(images) // batch_size,
         quantizable_op_type=CONVOLUTIONS,
         weight_quantize_type="channel_wise_abs_max",
         activation_quantize_type="moving_average_abs_max",

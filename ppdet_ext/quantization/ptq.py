@@ -22,6 +22,7 @@ def quantize_after_training(
     count=64,
     method="hist",
     max_drop=None,
+    rank=False,
     float_layers=(),
     weight_levels=127,
     say=print,
@@ -38,6 +39,7 @@ def quantize_after_training(
         count (int): images to calibrate on.
         method (str): hist, kl, mse or absmax.
         max_drop (float | None): AP that may be lost on EvalDataset, in points of 100.
+        rank (bool): rank the layers, and draw it, even where ``max_drop`` does not need it.
         float_layers (iterable[str]): convolutions that stay float, with * and ? for many.
         weight_levels (int): largest level of a weight in ONNX and OpenVINO, 127 or 63.
         say (callable): is told what happens.
@@ -49,9 +51,7 @@ def quantize_after_training(
     Raises:
         ValueError: no calibration images, a dataset that is missing, or what the exporter refuses.
     """
-    if calibration is None:
-        calibration, image_dir = dataset_files("TrainDataset")
-    files = find_calibration_images(calibration, count, image_dir)
+    files = calibration_files(calibration, image_dir, count)
     evaluation = _evaluation_set(required=max_drop is not None)
     for warning in calibration_warnings(files, evaluation[2] if evaluation else ()):
         say(f"warning: {warning}")
@@ -60,7 +60,7 @@ def quantize_after_training(
         ap = evaluate(detector, *evaluation[:2])["ap"]
         return None if ap is None else 100 * ap
 
-    quantizer = PostTraining(files, method, float_layers, max_drop, score, weight_levels, say)
+    quantizer = PostTraining(files, method, float_layers, max_drop, score, weight_levels, rank, say)
     report = export_model(trainer.cfg, trainer.model, folder, targets, quantizer=quantizer, say=say, **graph)
     if quantizer.float_layers:
         say(f"float convolutions: {', '.join(quantizer.float_layers)}")
@@ -69,6 +69,13 @@ def quantize_after_training(
         plot_ranking(quantizer.ranking, quantizer.float_layers, path, quantizer.drop, max_drop)
         say(f"ranking: {path}")
     return report
+
+
+def calibration_files(calibration=None, image_dir=None, count=64):
+    """Files of :func:`find_calibration_images`, by default of the TrainDataset of the config."""
+    if calibration is None:
+        calibration, image_dir = dataset_files("TrainDataset")
+    return find_calibration_images(calibration, count, image_dir)
 
 
 def _evaluation_set(required):

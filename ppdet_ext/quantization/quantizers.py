@@ -9,7 +9,7 @@ from onnx import numpy_helper
 from paddle.static import InputSpec
 
 from ppdet_ext.compat import quantizes
-from ppdet_ext.export.graph import without_swish
+from ppdet_ext.export.graph import deployed, without_swish
 from ppdet_ext.export.onnx_model import DEFAULT_OPSET, save_onnx
 from ppdet_ext.export.onnx_qdq import place
 from ppdet_ext.export.onnx_ranges import read_quantized
@@ -19,7 +19,7 @@ from ppdet_ext.runtime import Detector
 from .budget import fewest_float
 from .calibration import CalibrationImages
 from .layers import convolution_weights, match_layers
-from .post_training import METHODS, calibrate, save_quantized
+from .post_training import METHODS, calibrate, save_quantized, write_again
 from .ranking import rank_layers
 
 INFER_CFG = "infer_cfg.yml"
@@ -59,6 +59,10 @@ class PostTraining:
         self.float_layers, self.ranking, self.drop = [], [], None
         self.thresholds = {}
 
+    def prepare(self, raw):
+        """Puts the network into the form that is quantised: re-parameterised."""
+        return deployed(raw)
+
     def save(self, raw, folder, shape):
         """Writes `model.pdmodel` and `model.pdiparams`, convolutions quantised.
 
@@ -84,7 +88,7 @@ class PostTraining:
             self.say(f"calibration: {len(images)} images, method {self.method}")
             scales = calibrate(source, images, self.method)
             kept = {weights[layer] for layer in chosen}
-            if self.max_drop is not None:
+            if self.max_drop is not None or self.rank:
                 kept |= self._keep_budget(source, scales, images, kept, folder, weights)
             layers = {weight: layer for layer, weight in weights.items()}
             self.float_layers = sorted(layers[weight] for weight in kept)
@@ -96,7 +100,6 @@ class PostTraining:
         with tempfile.TemporaryDirectory() as workplace:
             shutil.copy(os.path.join(folder, INFER_CFG), workplace)
             float_file = save_onnx(source, workplace, DEFAULT_OPSET)
-            full = self.score(Detector(workplace, "onnxruntime"))
             whole = tempfile.mkdtemp(dir=workplace)
             quantized = read_quantized(save_quantized(source, whole, scales, images, kept), DEFAULT_OPSET)
             _restore_weights(quantized.model, onnx.load(float_file))
@@ -106,12 +109,16 @@ class PostTraining:
                 self.ranking = [(layers[weight], error) for weight, error in ranked]
                 return [weight for weight, _ in ranked]
 
+            full = None if self.max_drop is None else self.score(Detector(workplace, "onnxruntime"))
+
             def drop_of(float_weights):
                 onnx.save(place(quantized, "onnx", float_weights, self.weight_levels), float_file)
                 ap = self.score(Detector(workplace, "onnxruntime"))
                 return None if ap is None or full is None else full - ap
 
-            more, self.drop = fewest_float(rank, drop_of, self.max_drop, self.say)
+            more = []
+            if self.max_drop is not None:
+                more, self.drop = fewest_float(rank, drop_of, self.max_drop, self.say)
             if self.rank and not self.ranking:
                 rank()
         return set(more)
@@ -144,6 +151,11 @@ class Trained:
         self.slim, self.files, self.weight_levels = slim, list(files), weight_levels
         self.thresholds = {}
 
+    def prepare(self, raw):
+        """Leaves the network as it was trained: in the form that its quantisation belongs to."""
+        raw.eval()
+        return raw
+
     def save(self, raw, folder, shape):
         """As :meth:`PostTraining.save`."""
         _check_paddle(shape)
@@ -152,7 +164,7 @@ class Trained:
             self.slim.save_quantized_model(
                 raw, os.path.join(folder, NAME), [InputSpec(spec, "float32", name="image")]
             )
-        model_file = os.path.join(folder, NAME + ".pdmodel")
+        model_file = write_again(os.path.join(folder, NAME + ".pdmodel"))
         if self.files:
             images = CalibrationImages(self.files, folder)
             self.thresholds = calibrate(model_file, images, "absmax")
