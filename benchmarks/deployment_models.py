@@ -47,12 +47,12 @@ def make_models(config, folder, size, image, weights=None):
             f"that {CANDIDATES} scores exceed the NMS threshold"
         )
     )
-    trainer = _trainer(config, size)
+    trainer = make_trainer(config, size)
     model = trainer.model
     if weights:
         trainer.load_weights(weights)
     else:
-        randomise(model, _batch(image, size), trainer.cfg.ETHead["nms"]["score_threshold"])
+        randomise(model, network_input(image, size), trainer.cfg.ETHead["nms"]["score_threshold"])
     state = {key: value.numpy().copy() for key, value in model.state_dict().items()}
     folders = {name: os.path.join(folder, name.replace(" ", "_")) for name in ("ours", "ours training form")}
     _export_training_form(trainer.cfg, model, folders["ours training form"], size)
@@ -60,7 +60,7 @@ def make_models(config, folder, size, image, weights=None):
     targets = [target for target in wanted if target in TARGETS]
     export_model(trainer.cfg, model, folders["ours"], targets, image_size=[size, size])
     for name, exclude_nms in (("theirs with NMS", False), ("theirs", True)):
-        theirs = _trainer(config, size, upstream=True, exclude_nms=exclude_nms)
+        theirs = make_trainer(config, size, upstream=True, exclude_nms=exclude_nms)
         missing, unexpected = theirs.model.set_state_dict(state)
         if missing or unexpected:
             raise ValueError(f"{config}: PaddleDetection's model has other weights, {missing or unexpected}")
@@ -71,7 +71,7 @@ def make_models(config, folder, size, image, weights=None):
     return {"folders": folders, "weights": said}
 
 
-def _trainer(config, size, upstream=False, exclude_nms=False):
+def make_trainer(config, size, upstream=False, exclude_nms=False):
     """Our trainer with our model, or PaddleDetection's own with its own model, in test mode."""
     from ppdet.engine import Trainer as PaddleDetectionTrainer
 
@@ -95,7 +95,7 @@ def _their_parts(cfg):
     return {"architecture": "YOLOv3", "YOLOv3": {**detector, "post_process": None}, **parts}
 
 
-def _batch(image, size):
+def network_input(image, size):
     """The network's input [1, 3, size, size] for an image file."""
     entries = [
         {"type": "Resize", "target_size": [size, size], "keep_ratio": False, "interp": 2},
@@ -134,8 +134,10 @@ def randomise(model, batch, threshold, seed=0):
             put(layer.bias, rng.normal(0, 0.2, layer.bias.shape))
             hooks.append(layer.register_forward_pre_hook(fit))
     head = model.yolo_head
-    for layer in [*head.pred_cls, *head.pred_reg]:
-        put(layer.weight, rng.normal(0, 1 / np.sqrt(np.prod(layer.weight.shape[1:])), layer.weight.shape))
+    for layers, deviation in ((head.pred_cls, 1.0), (head.pred_reg, 0.2)):
+        for layer in layers:
+            std = deviation / np.sqrt(np.prod(layer.weight.shape[1:]))
+            put(layer.weight, rng.normal(0, std, layer.weight.shape))
     for layer in head.pred_reg:
         bins = -0.3 * np.arange(
             layer.bias.shape[0] // 4
@@ -176,3 +178,57 @@ def _convert(folder):
         verbose=False,
         **paddle2onnx_options(),
     )
+
+
+def make_quantized(config, folder, size, pictures, theirs=False):
+    """Export PP-YOLOE with random weights in FP32 and in INT8.
+
+    Args:
+        config (str): one of our PP-YOLOE configs.
+        folder (str): where the folders are made.
+        size (int): side of the network's input in pixels.
+        pictures (list): image files to calibrate on; random weights are fitted to the first.
+        theirs (bool): also PaddleDetection's own export in FP32, NMS inside.
+
+    Returns:
+        dict: 'FP32', 'INT8' and 'theirs' -> its folder.
+    """
+    from ppdet_ext.quantization.quantizers import PostTraining
+
+    trainer = make_trainer(config, size)
+    randomise(trainer.model, network_input(pictures[0], size), trainer.cfg.ETHead["nms"]["score_threshold"])
+    state = {key: value.numpy().copy() for key, value in trainer.model.state_dict().items()}
+    folders = {name: os.path.join(folder, name) for name in ("FP32", "INT8")}
+    targets = ["paddle", "onnx", "openvino"]
+    for name, quantizer in (("FP32", None), ("INT8", PostTraining(pictures))):
+        export_model(
+            trainer.cfg, trainer.model, folders[name], targets, image_size=[size, size], quantizer=quantizer
+        )
+    if theirs:
+        other = make_trainer(config, size, upstream=True)
+        other.model.set_state_dict(state)
+        parent = os.path.join(folder, "theirs")
+        other.export(parent)
+        folders["theirs"] = os.path.join(parent, other.cfg.filename)
+    return folders
+
+
+def quantize_by_nncf(folder, pictures):
+    """The same network, quantised for OpenVINO by NNCF instead; returns its folder."""
+    import shutil
+
+    import nncf
+    import openvino
+
+    from ppdet_ext.quantization.calibration import CalibrationImages
+
+    model = openvino.Core().read_model(os.path.join(folder, "model.xml"))
+    images = CalibrationImages(pictures, folder)
+    model.reshape([1, *images[0].shape])
+    dataset = nncf.Dataset([image[None] for image in images])
+    quantized = nncf.quantize(model, dataset, preset=nncf.QuantizationPreset.MIXED, subset_size=len(images))
+    target = folder + "_nncf"
+    os.makedirs(target)
+    shutil.copy(os.path.join(folder, "infer_cfg.yml"), target)
+    openvino.save_model(quantized, os.path.join(target, "model.xml"), compress_to_fp16=False)
+    return target

@@ -2,7 +2,7 @@
 
 import os
 
-from ppdet_ext.compat import paddle2onnx_options
+from ppdet_ext.compat import paddle2onnx_options, program_ops
 
 from .onnx_half import to_half
 from .onnx_nms import add_efficient_nms, add_nms
@@ -11,6 +11,8 @@ from .onnx_simplify import simplify
 # The lowest opset in which every op of the anchor-free family has its plain form (Resize by size, Softmax
 # over one axis), and one that TensorRT 8 and OpenVINO 2022 already read.
 DEFAULT_OPSET = 13
+# Paddle's op -> the opset in which ONNX got it: before, Paddle2ONNX ends the process.
+NEEDED_OPSET = {"hard_swish": 14}
 # Resize by size, which the neck needs, came with it.
 LEAST_OPSET = 11
 OUTPUTS = ("boxes", "scores")
@@ -39,6 +41,7 @@ def save_onnx(model_file, folder, opset=DEFAULT_OPSET, fp16=False):
         raise ValueError(
             f"the ONNX target needs {error.name}; run: pip install 'ppdet_ext[convert]'"
         ) from None
+    check_opset(model_file, opset)
     target = os.path.join(folder, "model.onnx")
     weights = os.path.join(os.path.dirname(model_file), "model.pdiparams")
     try:
@@ -59,6 +62,14 @@ def save_onnx(model_file, folder, opset=DEFAULT_OPSET, fp16=False):
     model = simplify(model)
     write_onnx(to_half(model) if fp16 else model, target)
     return target
+
+
+def check_opset(model_file, opset):
+    """Refuses (ValueError) a Paddle model with an op that the opset has not."""
+    ops = program_ops(model_file) if model_file.endswith(".pdmodel") else ()
+    for op, least in NEEDED_OPSET.items():
+        if op in ops and opset < least:
+            raise ValueError(f"opset {opset} has no {op}; give --opset {least}, or take another activation")
 
 
 def save_onnx_nms(onnx_file, folder, settings, plugin=False):

@@ -14,8 +14,13 @@ from onnx import helper, numpy_helper
 MAP_OPS = ("Concat", "MaxPool", "Resize", "Add", "Mul", "GlobalAveragePool")
 # Values pass through unchanged, so that one scale serves both sides.
 SAME_SCALE = ("MaxPool", "Resize")
+# Largest level of a bias: a 32-bit sum has room for the products beside it.
+MOST_BIAS_LEVELS = 2**30
+# A kernel without a larger weight is nothing, and would have a scale that single precision can't hold.
+SILENT = 1e-30
 # Within the convolution before it: the pair stands behind.
 FUSED = ("Relu", "Clip")
+SMOOTH = ("HardSwish",)
 
 
 @dataclass(frozen=True)
@@ -25,8 +30,8 @@ class Placement:
     Args:
         unsigned (bool): activations in 0..255 with a zero point, else -127..127 without.
         bias (bool): biases as 32-bit integers, without which the engine does not fuse.
-        sigmoid (bool): a sigmoid is computed in 8 bits by itself; else x * sigmoid(x) belongs to the
-            convolution before it and stays float within.
+        sigmoid (bool): a sigmoid is computed in 8 bits by itself; else x * sigmoid(x), and hard-swish,
+            belong to the convolution before it and stay float within.
     """
 
     unsigned: bool
@@ -62,6 +67,7 @@ class _Placer:
         self.model.CopyFrom(quantized.model)
         self.graph = self.model.graph
         self.placement, self.weight_levels = placement, weight_levels
+        self.fused = FUSED if placement.sigmoid else FUSED + SMOOTH
         self.constants = {t.name: t for t in self.graph.initializer}
         self.readers = {}
         for node in self.graph.node:
@@ -69,7 +75,7 @@ class _Placer:
                 self.readers.setdefault(name, []).append(node)
         self.makers = {name: node for node in self.graph.node for name in node.output}
         self.ranges = {n: r for n, r in quantized.ranges.items() if n in quantized.maps}
-        self.scales = {}
+        self.scales, self.weight_scales = {}, {}
         convolutions = quantized.weights - float_weights
         chosen, tensors = self._choose(convolutions)
         self._share_scales(chosen)
@@ -107,7 +113,7 @@ class _Placer:
         """The output of a node, or of the activation that is computed with it."""
         name = node.output[0]
         readers = self.readers.get(name, [])
-        if len(readers) == 1 and readers[0].op_type in FUSED:
+        if len(readers) == 1 and readers[0].op_type in self.fused:
             return readers[0].output[0]
         if not self.placement.sigmoid and len(readers) == 2:
             products = [reader for reader in readers if self._is_swish_product(reader)]
@@ -172,8 +178,9 @@ class _Placer:
         """Nodes that give a convolution its quantised weight and, where wanted, bias."""
         name = node.input[1]
         weight = numpy_helper.to_array(self.constants[name])
-        largest = np.abs(weight).reshape(len(weight), -1).max(1)
-        scale = (np.where(largest > 0, largest, 1) / self.weight_levels).astype(np.float32)
+        if name not in self.weight_scales:  # a weight may serve several convolutions
+            self.weight_scales[name] = self._weight_scale(name, weight)
+        scale = self.weight_scales[name]
         levels = np.rint(weight / scale[:, None, None, None])
         levels = levels.clip(-self.weight_levels, self.weight_levels).astype(np.int8)
         made = [] if f"{name}.quantized" in self.constants else [self._dequantized(name, levels, scale)]
@@ -182,11 +189,25 @@ class _Placer:
         if len(node.input) > 2 and self.placement.bias:
             name, product = f"{node.output[0]}.bias", scale * input_scale
             bias = numpy_helper.to_array(self.constants[node.input[2]])
-            limit = np.iinfo(np.int32).max
-            levels = np.rint(bias.astype(np.float64) / product).clip(-limit, limit).astype(np.int32)
+            levels = np.rint(bias.astype(np.float64) / product)
+            levels = levels.clip(-MOST_BIAS_LEVELS, MOST_BIAS_LEVELS).astype(np.int32)
             made.append(self._dequantized(name, levels, product))
             node.input[2] = f"{name}.dequantized"
         return made
+
+    def _weight_scale(self, name, weight):
+        """Scale of each channel: the largest level is its largest weight, unless its biases need a wider one.
+
+        A channel that BatchNorm has silenced has a tiny kernel and a bias that counts.
+        """
+        largest = np.abs(weight).reshape(len(weight), -1).max(1)
+        scale = np.where(largest > SILENT, largest, 1) / self.weight_levels
+        for node in self.readers[name] if self.placement.bias else ():
+            input_scale = self.scales.get(self._source(node.input[0]))
+            if input_scale is not None and len(node.input) > 2 and node.input[2] in self.constants:
+                bias = np.abs(numpy_helper.to_array(self.constants[node.input[2]]).astype(np.float64))
+                scale = np.maximum(scale, bias / (input_scale * MOST_BIAS_LEVELS))
+        return scale.astype(np.float32)
 
     @staticmethod
     def _source(name):

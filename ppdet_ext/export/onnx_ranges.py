@@ -15,7 +15,7 @@ import onnx
 from onnx import numpy_helper
 from paddle.base import core
 
-from .onnx_model import DEFAULT_OPSET, name_outputs
+from .onnx_model import DEFAULT_OPSET, check_opset, name_outputs
 from .onnx_simplify import simplify
 
 # A weight, stored in 8 bits, has the second one alone.
@@ -32,9 +32,13 @@ paddle2onnx.export(model, weights, save_file=target, opset_version=int(opset), a
                    **paddle2onnx_options())
 """
 # Functions whose output has no value below: what an 8-bit range need not hold.
-LEAST = {"Relu": 0.0, "Sigmoid": 0.0, "HardSigmoid": 0.0, "Clip": 0.0, "HardSwish": -0.375, "Swish": -0.2785}
+LEAST = {"Relu": 0.0, "Sigmoid": 0.0, "HardSigmoid": 0.0, "Clip": 0.0, "HardSwish": -0.375}
+# Of x * f(x), which is how a graph says swish and hard swish.
+LEAST_PRODUCT = {"Sigmoid": -0.2785, "HardSigmoid": -0.375}
 # Their output holds nothing but values of their input.
 PASSING = ("MaxPool", "Resize", "GlobalAveragePool", "AveragePool", "Concat", "Transpose", "Reshape", "Slice")
+# Of these, whose input may hold larger values: a mean, a part.
+NARROWING = ("GlobalAveragePool", "AveragePool", "Slice")
 
 
 @dataclass
@@ -69,6 +73,7 @@ def read_quantized(model_file, opset=DEFAULT_OPSET, more=None):
     Raises:
         ValueError: Paddle2ONNX refuses the graph, or nothing in it is quantised.
     """
+    check_opset(model_file, opset)
     model = _float_graph(model_file, opset)
     graph = model.graph
     _name_as_paddle(graph)
@@ -153,14 +158,15 @@ def _ranges(graph, magnitudes):
     """Least and largest value of each tensor whose magnitude is known or follows from its neighbours'."""
     known = _complete(graph, dict(magnitudes))
     least = {port.name: 0.0 for port in graph.input}  # pixels
+    makers = {name: node for node in graph.node for name in node.output}
     for node in graph.node:
-        least[node.output[0]] = _least(node, least)
+        least[node.output[0]] = _least(node, least, makers)
     return {
         name: (max(-value, least.get(name, -np.inf)), value) for name, value in known.items() if value > 0
     }
 
 
-def _least(node, least):
+def _least(node, least, makers):
     """The value that a node's output is never below, minus infinity if there is none."""
     inputs = [least.get(name, -np.inf) for name in node.input]
     if node.op_type in LEAST:
@@ -171,9 +177,19 @@ def _least(node, least):
         return inputs[0]
     if node.op_type == "Add":
         return sum(inputs)
-    if node.op_type == "Mul" and len(inputs) == 2:
-        return 0.0 if min(inputs) >= 0 else -np.inf
+    if node.op_type == "Mul":
+        return _least_product(node, inputs, makers)
     return -np.inf
+
+
+def _least_product(node, inputs, makers):
+    for gate, other, least in ((0, 1, inputs[1]), (1, 0, inputs[0])):
+        maker = makers.get(node.input[gate])
+        if maker is not None and maker.op_type in LEAST_PRODUCT:
+            if maker.input[0] == node.input[other]:
+                return max(LEAST_PRODUCT[maker.op_type], min(least, 0.0))
+            return min(least, 0.0)  # times 0 to 1
+    return 0.0 if min(inputs) >= 0 else -np.inf
 
 
 def _complete(graph, known):
@@ -193,7 +209,22 @@ def _complete(graph, known):
             known[output] = 1.0
     for node in reversed(graph.node):
         whole = known.get(node.output[0])
-        if whole is not None and node.op_type in ("Concat", "Add", *PASSING):
+        if whole is not None and node.op_type in ("Add", *PASSING) and node.op_type not in NARROWING:
             for name in node.input:
                 known.setdefault(name, whole)
+    makers = {name: node for node in graph.node for name in node.output}
+    for node in graph.node:
+        value = known.get(_swish_input(node, makers))
+        if value is not None and node.output[0] not in known:
+            known[node.output[0]] = max(value / (1 + np.exp(-value)), -LEAST_PRODUCT["Sigmoid"])
     return known
+
+
+def _swish_input(node, makers):
+    """x, if a node gives x * sigmoid(x), else None."""
+    if node.op_type == "Mul":
+        for gate, name in (node.input, reversed(node.input)):
+            maker = makers.get(gate)
+            if maker is not None and maker.op_type == "Sigmoid" and maker.input[0] == name:
+                return name
+    return None

@@ -25,7 +25,8 @@ def save_openvino(onnx_file, folder, fp16=False):
 
     target = os.path.join(folder, "model.xml")
     try:
-        openvino.save_model(openvino.convert_model(onnx_file), target, compress_to_fp16=fp16)
+        # Not convert_model(), which takes a comma in a path for the end of it.
+        openvino.save_model(openvino.Core().read_model(onnx_file), target, compress_to_fp16=fp16)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise ValueError(f"{onnx_file}: OpenVINO does not take it ({reason})") from None

@@ -55,6 +55,11 @@ def quantized_tensors(program):
     return names - tail - constant
 
 
+def convolution_filters(program):
+    """Names of the weights of all convolutions (set[str])."""
+    return {op.input("Filter")[0] for op in program.global_block().ops if op.type in CONVOLUTIONS}
+
+
 def tail_convolutions(program):
     """Weights of the convolutions behind the last maps, such as the mean of a distribution, by name."""
     block = program.global_block()

@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 
+import numpy as np
 import onnx
 from onnx import numpy_helper
 from paddle.static import InputSpec
@@ -87,6 +88,8 @@ class PostTraining:
                 source = save_paddle(raw, workplace, shape)
             self.say(f"calibration: {len(images)} images, method {self.method}")
             scales = calibrate(source, images, self.method)
+            # PaddleSlim does not write those of what goes into SiLU, which it does not know.
+            self.thresholds = {name: value for name, value in scales.items() if np.ndim(value) == 0}
             kept = {weights[layer] for layer in chosen}
             if self.max_drop is not None or self.rank:
                 kept |= self._keep_budget(source, scales, images, kept, folder, weights)
@@ -101,7 +104,8 @@ class PostTraining:
             shutil.copy(os.path.join(folder, INFER_CFG), workplace)
             float_file = save_onnx(source, workplace, DEFAULT_OPSET)
             whole = tempfile.mkdtemp(dir=workplace)
-            quantized = read_quantized(save_quantized(source, whole, scales, images, kept), DEFAULT_OPSET)
+            model_file = save_quantized(source, whole, scales, images, kept)
+            quantized = read_quantized(model_file, DEFAULT_OPSET, self.thresholds)
             _restore_weights(quantized.model, onnx.load(float_file))
 
             def rank():
