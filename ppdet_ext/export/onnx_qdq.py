@@ -29,20 +29,23 @@ class Placement:
 
     Args:
         unsigned (bool): activations in 0..255 with a zero point, else -127..127 without.
+        outputs (bool): the result of every 8-bit op is 8-bit; else only what another one reads, and what is
+            computed in float gets it in float.
         bias (bool): biases as 32-bit integers, without which the engine does not fuse.
         sigmoid (bool): a sigmoid is computed in 8 bits by itself; else x * sigmoid(x), and hard-swish,
             belong to the convolution before it and stay float within.
     """
 
     unsigned: bool
+    outputs: bool
     bias: bool
     sigmoid: bool
 
 
 PLACEMENTS = {
-    "onnx": Placement(unsigned=True, bias=True, sigmoid=True),
-    "openvino": Placement(unsigned=True, bias=False, sigmoid=False),
-    "tensorrt": Placement(unsigned=False, bias=False, sigmoid=False),
+    "onnx": Placement(unsigned=True, outputs=True, bias=True, sigmoid=True),
+    "openvino": Placement(unsigned=True, outputs=False, bias=False, sigmoid=False),
+    "tensorrt": Placement(unsigned=False, outputs=False, bias=False, sigmoid=False),
 }
 
 
@@ -83,20 +86,22 @@ class _Placer:
 
     def _choose(self, convolutions):
         """The nodes that are quantised, in the order of computation, and the activations that get a pair."""
-        chosen, tensors = [], set()
+        chosen, tensors, within = [], set(), set()
         for node in self.graph.node:
             activations = [name for name in node.input if name and name not in self.constants]
             if node.op_type == "Conv":
                 wanted = node.input[1] in convolutions
             elif node.op_type in MAP_OPS or (node.op_type == "Sigmoid" and self.placement.sigmoid):
-                wanted = tensors & set(activations) and not self._is_swish_product(node)
+                wanted = within & set(activations) and not self._is_swish_product(node)
             else:
                 continue
             end = self._end(node)
-            if not wanted or any(name not in self.ranges for name in (*activations, end)):
+            paired = (*activations, end) if self.placement.outputs else activations
+            if not wanted or any(name not in self.ranges for name in paired):
                 continue
             chosen.append(node)
-            tensors.update((*activations, end))
+            tensors.update(paired)
+            within.update((*activations, end))
         return chosen, tensors
 
     def _is_swish_product(self, node):
@@ -124,7 +129,7 @@ class _Placer:
     def _share_scales(self, chosen):
         """Gives both sides of an op that passes values on one range."""
         for node in chosen:
-            if node.op_type in SAME_SCALE:
+            if node.op_type in SAME_SCALE and node.output[0] in self.ranges:
                 self.ranges[node.output[0]] = self.ranges[node.input[0]]
 
     def _insert(self, chosen, tensors):

@@ -4,10 +4,9 @@ import contextlib
 import logging
 import os
 
-import numpy as np
 import paddle
 
-from .program import convolution_filters, quantized_tensors, tail_convolutions
+from .program import convolution_filters, gates, quantized_tensors, tail_convolutions
 
 # The command's names -> PaddleSlim's.
 METHODS = {"hist": "hist", "kl": "KL", "mse": "mse", "absmax": "abs_max"}
@@ -186,6 +185,12 @@ def _sampling_class():
             super()._collect_activation_abs_min_max()
             for extremes in self._sampling_act_abs_min_max.values():
                 extremes[0] = 0.0
+
+        def _calculate_kl_hist_threshold(self):
+            """Nothing is cut off a gate: it has no outliers; the method kl would cut off its upper half."""
+            super()._calculate_kl_hist_threshold()
+            for name in gates(self._program) & set(self._sampling_act_abs_min_max):
+                self._quantized_var_threshold[name] = self._sampling_act_abs_min_max[name][1]
 
         def thresholds(self):
             """Name -> threshold, of every sampled tensor."""

@@ -7,6 +7,7 @@ box sides and its mean, the decoding, the sigmoid of the scores.
 CONVOLUTIONS = ("conv2d", "depthwise_conv2d")
 # An engine applies them within the op before: what goes into them needs no levels of its own.
 FUSED_ACTIVATIONS = ("relu", "relu6", "leaky_relu")
+GATES = ("sigmoid", "hard_sigmoid")
 # Ops that engines run on 8-bit maps.
 QUANTIZED = (
     *FUSED_ACTIVATIONS,
@@ -53,6 +54,11 @@ def quantized_tensors(program):
             if not (biased or fused):
                 names.add(name)
     return names - tail - constant
+
+
+def gates(program):
+    """Names of the outputs of functions whose values are within 0 to 1 (set[str])."""
+    return {op.output("Out")[0] for op in program.global_block().ops if op.type in GATES}
 
 
 def convolution_filters(program):

@@ -2,13 +2,14 @@
 
 import os
 
+from ppdet_ext.environment import machine
 from ppdet_ext.evaluation.coco import evaluate, image_files, load_annotations
 from ppdet_ext.evaluation.datasets import dataset_files
 from ppdet_ext.export import export_model
 from ppdet_ext.visualize import plot_ranking
 
 from .calibration import calibration_warnings, find_calibration_images
-from .quantizers import PostTraining
+from .quantizers import PostTraining, check_quantizable
 
 PLOT = "quantization.png"
 
@@ -51,10 +52,16 @@ def quantize_after_training(
     Raises:
         ValueError: no calibration images, a dataset that is missing, or what the exporter refuses.
     """
+    check_quantizable(graph.get("image_size") or ())
     files = calibration_files(calibration, image_dir, count)
     evaluation = _evaluation_set(required=max_drop is not None)
     for warning in calibration_warnings(files, evaluation[2] if evaluation else ()):
         say(f"warning: {warning}")
+    if weight_levels > 63 and _saturates():
+        say(
+            "note: this processor has no VNNI; ONNX Runtime is a third faster here with 7-bit weights "
+            "(--reduce-range)"
+        )
 
     def score(detector):
         ap = evaluate(detector, *evaluation[:2])["ap"]
@@ -76,6 +83,12 @@ def calibration_files(calibration=None, image_dir=None, count=64):
     if calibration is None:
         calibration, image_dir = dataset_files("TrainDataset")
     return find_calibration_images(calibration, count, image_dir)
+
+
+def _saturates():
+    """Whether this processor is an x86 without instructions for 8-bit sums."""
+    isa = machine()["isa"]
+    return "avx2" in isa and "vnni" not in isa
 
 
 def _evaluation_set(required):

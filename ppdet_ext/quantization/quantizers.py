@@ -79,7 +79,7 @@ class PostTraining:
             ValueError: this Paddle can't quantise, a size is free, a pattern matches no layer, or the budget
                 can't be kept.
         """
-        _check_paddle(shape)
+        check_quantizable(shape[2:])
         weights = convolution_weights(raw)
         chosen = match_layers(self.patterns, weights)
         images = CalibrationImages(self.files, folder)
@@ -162,7 +162,7 @@ class Trained:
 
     def save(self, raw, folder, shape):
         """As :meth:`PostTraining.save`."""
-        _check_paddle(shape)
+        check_quantizable(shape[2:])
         spec = [None if side in (None, -1) else int(side) for side in shape]
         with without_swish(raw):
             self.slim.save_quantized_model(
@@ -179,13 +179,14 @@ class Trained:
         return {"by": "PaddleSlim, in training", "calibration_images": len(self.files)}
 
 
-def _check_paddle(shape):
+def check_quantizable(size):
+    """Refuses (ValueError) a Paddle that can't quantise, and a free size [H, W]."""
     if not quantizes():
         raise ValueError(
             "PaddleSlim quantises models of Paddle 2.6, and this is Paddle 3; run it in .venv "
             "(bash scripts/setup.sh)"
         )
-    if -1 in shape[2:]:
+    if -1 in size:
         raise ValueError("a quantised model has one size; give --size H W")
 
 

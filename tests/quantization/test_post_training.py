@@ -81,48 +81,60 @@ def test_each_method_gives_a_sane_range(thresholds, maps, method):
     assert set(thresholds[method]) == set(maps)
     for name, value in thresholds[method].items():
         values = np.abs(maps[name])
-        # Not above the largest value (by more than a bin of the histogram), nor so low that most are cut.
-        assert value <= values.max() * (1 + 1e-3) and value > 0, name
-        assert value >= np.quantile(values, 0.75) * 0.99, (name, value, values.max())
+        # Not above the largest value (by more than a bin of the histogram), nor so low that most are cut. The
+        # method kl cuts where it likes, down to a half, but for a gate.
+        assert 0 < value <= values.max() * (1 + 1e-3), name
+        if method == "kl" and "sigmoid" not in name:
+            assert value > 0.49 * values.max(), name
+        else:
+            assert value >= np.quantile(values, 0.75) * 0.99, (name, value, values.max())
 
 
 def test_the_histogram_cuts_off_what_it_says(thresholds, maps):
-    """Also where no value is near 0, as in a gate: the share of values beyond, in NumPy."""
-    gates = [name for name in maps if np.abs(maps[name]).min() > 0.2 * np.abs(maps[name]).max()]
-    assert gates, "no map whose values begin above 0: nothing is shown"
+    """The share of values beyond, in NumPy. Of a gate, whose values are within 0 to 1, nothing is cut off."""
+    gates = [name for name in maps if "sigmoid" in name]
+    offset = [name for name in maps if np.abs(maps[name]).min() > 0.2 * np.abs(maps[name]).max()]
+    assert gates and offset, "no map whose values begin above 0: nothing is shown"
     for name, value in thresholds["hist"].items():
         values = np.abs(maps[name])
-        exact = np.quantile(values, 0.9999)
-        assert value == pytest.approx(exact, abs=values.max() / 2048 * 1.6 + values.max() * 0.02), name
+        width = values.max() / 2048
+        if name in gates:
+            assert value == values.max(), name
+        else:
+            assert np.mean(values > value + width) <= 1e-4 <= np.mean(values >= value - 1.5 * width), name
 
 
-def test_mse_is_no_worse_than_absmax(thresholds, maps):
-    """The squared error of symmetric rounding, in NumPy."""
+def test_mse_makes_the_error_small(thresholds, maps):
+    """The squared error of symmetric rounding, in NumPy, over the thresholds that PaddleSlim tries."""
 
     def error(values, threshold):
         levels = np.clip(np.round(values / threshold * 127), -128, 127)
         return np.mean((levels * threshold / 127 - values) ** 2)
 
-    pairs = [(error(maps[name], value), error(maps[name], thresholds["absmax"][name])) for name, value in
-             thresholds["mse"].items()]  # fmt: skip
-    assert all(mse <= 1.001 * absmax for mse, absmax in pairs)
-    assert np.mean([mse < 0.99 * absmax for mse, absmax in pairs]) > 0.3, "it searches"
+    lower = 0
+    for name, value in thresholds["mse"].items():
+        values, largest = maps[name], thresholds["absmax"][name]
+        tried = [error(values, largest * (0.3 + 0.02 * step)) for step in range(35)]
+        assert error(values, value) <= min(tried) * 1.01, name
+        lower += value < 0.95 * largest
+    assert lower > 2, "nothing is cut off: as good as absmax"
 
 
-def test_the_mode_comes_back_and_nothing_is_left(relu, tmp_path, monkeypatch, capfd):
+def test_the_mode_comes_back_and_nothing_is_left(small, tmp_path, monkeypatch):
+    file, images = small[0], list(small[1])
     monkeypatch.chdir(tmp_path)
     assert paddle.in_dynamic_mode()
-    calibrate(relu.float_file, list(relu.pixels[:2]), "absmax")
+    scales = calibrate(file, images, "absmax")
     assert paddle.in_dynamic_mode()
     (tmp_path / "out").mkdir()
-    save_quantized(relu.float_file, "out", relu.scales, list(relu.pixels))
+    save_quantized(file, "out", scales, images)
     assert paddle.in_dynamic_mode()
     read_quantized("out/model.pdmodel")
     assert os.listdir() == ["out"] and sorted(os.listdir("out")) == ["model.pdiparams", "model.pdmodel"]
     with pytest.raises(KeyError):
-        calibrate(relu.float_file, list(relu.pixels[:2]), "median")
+        calibrate(file, images, "median")
     with pytest.raises(Exception, match="nowhere"):
-        calibrate("nowhere/model.pdmodel", list(relu.pixels[:2]), "hist")
+        calibrate("nowhere/model.pdmodel", images, "hist")
     assert paddle.in_dynamic_mode(), "also after a failure"
 
 
@@ -130,8 +142,8 @@ def test_the_quantised_program_is_near_the_float_one(relu):
     folder = Path(relu.quantized_file).parent
     with static_mode():
         boxes, scores = run_plainly(folder, relu.pixels)
-    assert 1e-4 < relative(boxes, relu.outputs[0]) < 0.05
-    assert 1e-4 < relative(scores, relu.outputs[1]) < 0.05
+    assert 1e-4 < relative(boxes, relu.outputs[0]) < 0.03
+    assert 1e-4 < relative(scores, relu.outputs[1]) < 0.2
 
 
 def test_float_layers_keep_their_weights(relu, float_onnx, tmp_path):
@@ -159,6 +171,6 @@ def test_float_layers_keep_their_weights(relu, float_onnx, tmp_path):
 
 
 def test_something_has_to_be_quantised(relu, tmp_path):
-    every = convolution_weights(relu.raw).values()
+    every = convolution_weights(relu.raw).values()  # with the projection, which always is float
     with pytest.raises(ValueError, match="--float-layers: no convolution is left to quantise"):
         save_quantized(relu.float_file, str(tmp_path), relu.scales, list(relu.pixels), every)

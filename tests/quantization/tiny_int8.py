@@ -79,7 +79,7 @@ class Tiny:
     """
 
     def __init__(self, folder, swish=False):
-        self.folder = prepare(folder, swish)
+        self.folder, self.swish = prepare(folder, swish), swish
         self.pixels = make_pixels(folder / "demo" / "images" / "train")
 
     @cached_property
