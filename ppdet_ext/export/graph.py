@@ -55,6 +55,12 @@ def deployed(graph):
     return reparameterize(graph)
 
 
+def float_weights(graph):
+    """Kernels [Cout, Cin / groups, k, k] of a network's convolutions, by their names in captured graphs."""
+    weights = [getattr(layer, "weight", None) for layer in graph.sublayers()]
+    return {weight.name: weight.numpy() for weight in weights if weight is not None and weight.ndim == 4}
+
+
 @contextlib.contextmanager
 def without_swish(graph):
     """Has SiLU in the place of swish within the context: the same function as an op that every converter

@@ -4,9 +4,10 @@ import os
 import shutil
 import tempfile
 
+from .graph import float_weights
 from .lite_model import save_lite_int8
 from .onnx_model import write_onnx
-from .onnx_qdq import place
+from .onnx_qdq import FULL, place
 from .onnx_ranges import read_quantized
 from .openvino_model import save_openvino
 
@@ -37,10 +38,12 @@ def make_int8_files(raw, quantizer, folder, targets, shape, opset):
         model_file = quantizer.save(raw, folder, shape)
         add("paddle", model_file)
         onnx_targets = [target for target in ("onnx", "openvino", "tensorrt") if target in targets]
-        quantized = read_quantized(model_file, opset, quantizer.thresholds) if onnx_targets else None
+        if onnx_targets:
+            quantized = read_quantized(model_file, opset, quantizer.thresholds, float_weights(raw))
         for target in onnx_targets:
             placed = os.path.join(workplace, "model.onnx")
-            write_onnx(place(quantized, target, weight_levels=quantizer.weight_levels), placed)
+            levels = FULL if target == "tensorrt" else quantizer.weight_levels
+            write_onnx(place(quantized, target, weight_levels=levels), placed)
             if target == "openvino":
                 add(target, save_openvino(placed, folder))
             else:

@@ -23,6 +23,11 @@ FUSED = ("Relu", "Clip")
 SMOOTH = ("HardSwish",)
 
 
+# Largest level of a weight. x86 processors without VNNI sum two products of 0..255 and a weight in 16 bits:
+# with 8 bits the sum saturates, in OpenVINO as in ONNX Runtime, and AP may fall by a point; with 7 it fits.
+FULL, FITTING = 127, 63
+
+
 @dataclass(frozen=True)
 class Placement:
     """How an engine wants its pairs.
@@ -49,14 +54,14 @@ PLACEMENTS = {
 }
 
 
-def place(quantized, target, float_weights=(), weight_levels=127):
+def place(quantized, target, float_weights=(), weight_levels=FULL):
     """Quantises a graph for an engine.
 
     Args:
         quantized (QuantizedGraph): it stays as it is.
         target (str): of ``PLACEMENTS``.
         float_weights (iterable[str]): convolutions, by their weight, that stay float.
-        weight_levels (int): largest level of a weight: 127, or 63 for processors whose 8-bit sums saturate.
+        weight_levels (int): largest level of a weight: ``FULL`` or ``FITTING``.
 
     Returns:
         onnx.ModelProto: with the same inputs and outputs, float32.

@@ -18,6 +18,9 @@ from paddle.base import core
 from .onnx_model import DEFAULT_OPSET, check_opset, name_outputs
 from .onnx_simplify import simplify
 
+PADDLESLIM_LEVELS = 127
+# Half a level, and what single precision adds.
+ROUNDING = 0.51
 # A weight, stored in 8 bits, has the second one alone.
 QUANTIZING = ("quantize_linear", "dequantize_linear")
 # The first one in which DequantizeLinear takes a scale a channel.
@@ -58,7 +61,7 @@ class QuantizedGraph:
     maps: set = field(default_factory=set)
 
 
-def read_quantized(model_file, opset=DEFAULT_OPSET, more=None):
+def read_quantized(model_file, opset=DEFAULT_OPSET, more=None, weights=None):
     """Reads a quantised Paddle model.
 
     Args:
@@ -66,6 +69,8 @@ def read_quantized(model_file, opset=DEFAULT_OPSET, more=None):
         opset (int): of the ONNX graph, ``LEAST_OPSET`` or later.
         more (dict | None): magnitudes of activations, by their name in the Paddle model, that the model does
             not say.
+        weights (dict | None): the float arrays that the model's weights were, by their name, so that a graph
+            with other levels rounds them once.
 
     Returns:
         QuantizedGraph: with the Paddle model's names for tensors.
@@ -86,8 +91,8 @@ def read_quantized(model_file, opset=DEFAULT_OPSET, more=None):
     name_outputs(model)
     model = simplify(model)
     constants = {tensor.name for tensor in model.graph.initializer}
-    weights = {node.input[1] for node in model.graph.node if node.op_type == "Conv"}
-    found = QuantizedGraph(model, weights=weights & set(thresholds))
+    kernels = {node.input[1] for node in model.graph.node if node.op_type == "Conv"}
+    found = QuantizedGraph(model, weights=kernels & set(thresholds))
     if not found.weights:
         raise ValueError(f"{model_file}: no convolution in it is quantised; quantise the model again")
     magnitudes = {name: value for name, value in (more or {}).items() if np.ndim(value) == 0}
@@ -98,6 +103,9 @@ def read_quantized(model_file, opset=DEFAULT_OPSET, more=None):
     )
     found.ranges = _ranges(model.graph, magnitudes)
     found.maps = _maps(model)
+    for tensor in model.graph.initializer:
+        if tensor.name in found.weights and tensor.name in (weights or {}):
+            _restore(tensor, weights[tensor.name], thresholds[tensor.name])
     return found
 
 
@@ -146,6 +154,15 @@ def _name_as_paddle(graph):
                 while name in renamed:
                     name = renamed[name]
                 ports[i] = name
+
+
+def _restore(tensor, weight, thresholds):
+    """Gives a constant the float weight that it was rounded from, if it was."""
+    rounded = numpy_helper.to_array(tensor)
+    if weight.shape == rounded.shape and thresholds.size == len(weight):
+        level = (thresholds.ravel() / PADDLESLIM_LEVELS)[:, None, None, None]
+        if (np.abs(weight - rounded) <= ROUNDING * level).all():
+            tensor.CopyFrom(numpy_helper.from_array(weight, tensor.name))
 
 
 def _maps(model):

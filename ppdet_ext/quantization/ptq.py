@@ -6,6 +6,7 @@ from ppdet_ext.environment import machine
 from ppdet_ext.evaluation.coco import evaluate, image_files, load_annotations
 from ppdet_ext.evaluation.datasets import dataset_files
 from ppdet_ext.export import export_model
+from ppdet_ext.export.onnx_qdq import FITTING
 from ppdet_ext.visualize import plot_ranking
 
 from .calibration import calibration_warnings, find_calibration_images
@@ -25,7 +26,7 @@ def quantize_after_training(
     max_drop=None,
     rank=False,
     float_layers=(),
-    weight_levels=127,
+    weight_levels=FITTING,
     say=print,
     **graph,
 ):
@@ -42,7 +43,7 @@ def quantize_after_training(
         max_drop (float | None): AP that may be lost on EvalDataset, in points of 100.
         rank (bool): rank the layers, and draw it, even where ``max_drop`` does not need it.
         float_layers (iterable[str]): convolutions that stay float, with * and ? for many.
-        weight_levels (int): largest level of a weight in ONNX and OpenVINO, 127 or 63.
+        weight_levels (int): largest level of a weight in ONNX and OpenVINO, see :func:`place`.
         say (callable): is told what happens.
         graph: 'image_size', 'batch', 'opset', 'fold_normalization' of :func:`export_model`.
 
@@ -57,11 +58,8 @@ def quantize_after_training(
     evaluation = _evaluation_set(required=max_drop is not None)
     for warning in calibration_warnings(files, evaluation[2] if evaluation else ()):
         say(f"warning: {warning}")
-    if weight_levels > 63 and _saturates():
-        say(
-            "note: this processor has no VNNI; ONNX Runtime is a third faster here with 7-bit weights "
-            "(--reduce-range)"
-        )
+    if weight_levels > FITTING and _saturates():
+        say("note: this processor has no VNNI: here, 8-bit weights saturate or are slow")
 
     def score(detector):
         ap = evaluate(detector, *evaluation[:2])["ap"]

@@ -6,13 +6,12 @@ import tempfile
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
 from paddle.static import InputSpec
 
 from ppdet_ext.compat import quantizes
-from ppdet_ext.export.graph import deployed, without_swish
+from ppdet_ext.export.graph import deployed, float_weights, without_swish
 from ppdet_ext.export.onnx_model import DEFAULT_OPSET, save_onnx
-from ppdet_ext.export.onnx_qdq import place
+from ppdet_ext.export.onnx_qdq import FITTING, place
 from ppdet_ext.export.onnx_ranges import read_quantized
 from ppdet_ext.export.paddle_model import NAME, save_paddle
 from ppdet_ext.runtime import Detector
@@ -50,7 +49,7 @@ class PostTraining:
         float_layers=(),
         max_drop=None,
         score=None,
-        weight_levels=127,
+        weight_levels=FITTING,
         rank=False,
         say=print,
     ):
@@ -92,21 +91,20 @@ class PostTraining:
             self.thresholds = {name: value for name, value in scales.items() if np.ndim(value) == 0}
             kept = {weights[layer] for layer in chosen}
             if self.max_drop is not None or self.rank:
-                kept |= self._keep_budget(source, scales, images, kept, folder, weights)
+                kept |= self._keep_budget(raw, source, scales, images, kept, folder)
             layers = {weight: layer for layer, weight in weights.items()}
             self.float_layers = sorted(layers[weight] for weight in kept)
             return save_quantized(source, folder, scales, images, kept)
 
-    def _keep_budget(self, source, scales, images, kept, folder, weights):
+    def _keep_budget(self, raw, source, scales, images, kept, folder):
         """Weights that stay float besides those of `kept`, so that no more AP is lost than may be."""
-        layers = {weight: layer for layer, weight in weights.items()}
+        layers = {weight: layer for layer, weight in convolution_weights(raw).items()}
         with tempfile.TemporaryDirectory() as workplace:
             shutil.copy(os.path.join(folder, INFER_CFG), workplace)
             float_file = save_onnx(source, workplace, DEFAULT_OPSET)
             whole = tempfile.mkdtemp(dir=workplace)
             model_file = save_quantized(source, whole, scales, images, kept)
-            quantized = read_quantized(model_file, DEFAULT_OPSET, self.thresholds)
-            _restore_weights(quantized.model, onnx.load(float_file))
+            quantized = read_quantized(model_file, DEFAULT_OPSET, self.thresholds, float_weights(raw))
 
             def rank():
                 ranked = rank_layers(quantized, images, self.weight_levels)
@@ -115,8 +113,8 @@ class PostTraining:
 
             full = None if self.max_drop is None else self.score(Detector(workplace, "onnxruntime"))
 
-            def drop_of(float_weights):
-                onnx.save(place(quantized, "onnx", float_weights, self.weight_levels), float_file)
+            def drop_of(kept_float):
+                onnx.save(place(quantized, "onnx", kept_float, self.weight_levels), float_file)
                 ap = self.score(Detector(workplace, "onnxruntime"))
                 return None if ap is None or full is None else full - ap
 
@@ -151,7 +149,7 @@ class Trained:
         weight_levels (int): see :func:`place`.
     """
 
-    def __init__(self, slim, files=(), weight_levels=127):
+    def __init__(self, slim, files=(), weight_levels=FITTING):
         self.slim, self.files, self.weight_levels = slim, list(files), weight_levels
         self.thresholds = {}
 
@@ -176,7 +174,11 @@ class Trained:
 
     def account(self):
         """What `export.json` says of the quantisation."""
-        return {"by": "PaddleSlim, in training", "calibration_images": len(self.files)}
+        return {
+            "by": "PaddleSlim, in training",
+            "calibration_images": len(self.files),
+            "weight_levels": self.weight_levels,
+        }
 
 
 def check_quantizable(size):
@@ -188,14 +190,6 @@ def check_quantizable(size):
         )
     if -1 in size:
         raise ValueError("a quantised model has one size; give --size H W")
-
-
-def _restore_weights(model, source):
-    """Gives the convolutions of a graph their float weights, from the graph that was quantised."""
-    weights = {tensor.name: tensor for tensor in source.graph.initializer}
-    for tensor in model.graph.initializer:
-        if tensor.name in weights:
-            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weights[tensor.name]), tensor.name))
 
 
 __all__ = ["METHODS", "PostTraining", "Trained"]

@@ -7,7 +7,7 @@ import numpy as np
 import onnxruntime
 from tqdm import tqdm
 
-from ppdet_ext.export.onnx_qdq import place
+from ppdet_ext.export.onnx_qdq import FULL, place
 from ppdet_ext.runtime.backends import RAW
 
 # The anchors of an image whose boxes count: about as many as there are objects in a full picture.
@@ -16,7 +16,7 @@ BOXES = 100
 MOST_IMAGES = 8
 
 
-def rank_layers(quantized, images, weight_levels=127):
+def rank_layers(quantized, images, weight_levels=FULL):
     """Orders the convolutions by what quantising each one alone does to the outputs.
 
     Args:

@@ -13,12 +13,12 @@ import pytest
 from onnx import numpy_helper
 
 from ppdet_ext.compat import quantizes
+from ppdet_ext.export.graph import float_weights
 from ppdet_ext.export.onnx_model import DEFAULT_OPSET, save_onnx
 from ppdet_ext.export.onnx_ranges import read_quantized
 from ppdet_ext.quantization.layers import convolution_weights
 from ppdet_ext.quantization.post_training import METHODS, calibrate, save_quantized
 from ppdet_ext.quantization.program import quantized_tensors
-from ppdet_ext.quantization.quantizers import _restore_weights
 from tests.quantization.tiny_int8 import relative, run_onnx
 from tests.runtime.quantized_model import run_plainly, static_mode, write_quantized
 
@@ -163,7 +163,7 @@ def test_float_layers_keep_their_weights(relu, float_onnx, tmp_path):
             assert np.abs(levels - exact[name] / scale).max() <= 0.501
         else:
             np.testing.assert_array_equal(found[name], exact[name])
-    _restore_weights(written.model, onnx.load(float_onnx))
+    written = read_quantized(file, weights=float_weights(relu.raw))
     expected = run_onnx(onnx.load(float_onnx), relu.pixels)
     for ours, theirs, trained in zip(run_onnx(written.model, relu.pixels), expected, relu.outputs):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)

@@ -3,22 +3,18 @@
 import copy
 
 import numpy as np
-import onnx
 import pytest
 
-from ppdet_ext.export.onnx_model import DEFAULT_OPSET, save_onnx
-from ppdet_ext.export.onnx_ranges import QuantizedGraph
-from ppdet_ext.quantization.quantizers import _restore_weights
+from ppdet_ext.export.graph import float_weights
+from ppdet_ext.export.onnx_ranges import QuantizedGraph, read_quantized
 from ppdet_ext.quantization.ranking import output_error, rank_layers
 
 
 @pytest.fixture(scope="module")
-def graph(relu, tmp_path_factory):
+def graph(relu):
     """With float weights, and so few quantised layers that a ranking takes seconds."""
-    quantized = relu.graph
-    model = onnx.ModelProto.FromString(quantized.model.SerializeToString())
-    float_file = save_onnx(relu.float_file, str(tmp_path_factory.mktemp("onnx")), DEFAULT_OPSET)
-    _restore_weights(model, onnx.load(float_file))
+    quantized = read_quantized(relu.quantized_file, weights=float_weights(relu.raw))
+    model = quantized.model
     weights = [node.input[1] for node in model.graph.node if node.op_type == "Conv"]
     few = {name for name in weights[2:-1:12] if name in quantized.weights}
     return QuantizedGraph(model, dict(quantized.ranges), few, quantized.maps)

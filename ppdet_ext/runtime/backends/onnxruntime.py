@@ -16,7 +16,7 @@ DISABLED = ["QuickGeluFusion"]
 # third slower. Nothing changes on others, nor for float models.
 PRECISE = "session.x64quantprecision"
 # Two products of 0..255 and such a weight fit into 16 bits.
-SMALL_LEVELS = 64
+SMALL_LEVELS = 63
 
 
 class Backend:
