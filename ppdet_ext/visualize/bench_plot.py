@@ -1,8 +1,8 @@
 """The plot of a benchmark, drawn from its report."""
 
-import os
 import textwrap
-from pathlib import Path
+
+from .save import save_figure
 
 # (phase, its name, its colour): told apart by the colour-blind, too.
 PHASES = (
@@ -53,11 +53,7 @@ def plot_bench(report, path):
         color=GREY,
         fontsize=8.5,
     )
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    figure.savefig(partial, format="png")
-    os.replace(partial, path)
+    save_figure(path, figure)
 
 
 def _draw_bars(axes, rows):

@@ -1,7 +1,6 @@
 """Training curves from plain records."""
 
-import os
-from pathlib import Path
+from .save import save_figure
 
 import numpy as np
 
@@ -43,11 +42,7 @@ def plot_training(losses, evaluations, path, title=""):
     _plot_losses(left, losses)
     _plot_ap(right, evaluations)
     figure.suptitle(title)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    figure.savefig(partial, format="png")
-    os.replace(partial, path)
+    save_figure(path, figure)
 
 
 def _plot_losses(axes, records):

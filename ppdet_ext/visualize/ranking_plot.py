@@ -1,7 +1,6 @@
 """The plot of a ranking of layers by what quantising them costs."""
 
-import os
-from pathlib import Path
+from .save import save_figure
 
 FLOAT, QUANTIZED, GREY = "#d55e00", "#3a7fbd", "#6b6b6b"
 # More rows than this can't be read at one glance; the tail of a ranking is flat.
@@ -56,8 +55,4 @@ def plot_ranking(ranking, float_layers, path, drop=None, budget=None):
         frameon=False,
         fontsize=9,
     )
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    figure.savefig(partial, format="png")
-    os.replace(partial, path)
+    save_figure(path, figure)

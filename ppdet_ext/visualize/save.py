@@ -1,4 +1,4 @@
-"""Writing images."""
+"""Writing images and plots."""
 
 import os
 from pathlib import Path
@@ -24,7 +24,21 @@ def write_image(path, image):
         done = False
     if not done:
         raise ValueError(f"{path}: OpenCV cannot write '{path.suffix}' images; use .jpg or .png")
+    _write_whole(path, lambda partial: partial.write_bytes(data.tobytes()))
+
+
+def save_figure(path, figure):
+    """Write a plot as PNG, and never half a file.
+
+    Args:
+        path (str | Path): its folder is made.
+        figure (matplotlib.figure.Figure): with a canvas.
+    """
+    _write_whole(Path(path), lambda partial: figure.savefig(partial, format="png"))
+
+
+def _write_whole(path, write):
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".part")
-    partial.write_bytes(data.tobytes())
+    write(partial)
     os.replace(partial, path)
