@@ -1,8 +1,8 @@
 """Training curves from plain records."""
 
-from .save import save_figure
-
 import numpy as np
+
+from .save import save_figure
 
 # Share of the run a point of the smoothed loss looks back on.
 SMOOTHING = 0.02
