@@ -134,7 +134,7 @@ def randomise(model, batch, threshold, seed=0):
             put(layer.bias, rng.normal(0, 0.2, layer.bias.shape))
             hooks.append(layer.register_forward_pre_hook(fit))
     head = model.yolo_head
-    for layers, deviation in ((head.pred_cls, 1.0), (head.pred_reg, 0.2)):
+    for layers, deviation in ((head.pred_cls, 1.0), (head.pred_reg, 0.02)):
         for layer in layers:
             std = deviation / np.sqrt(np.prod(layer.weight.shape[1:]))
             put(layer.weight, rng.normal(0, std, layer.weight.shape))
