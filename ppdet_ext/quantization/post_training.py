@@ -187,9 +187,10 @@ def _sampling_class():
                 extremes[0] = 0.0
 
         def _calculate_kl_hist_threshold(self):
-            """Nothing is cut off a gate: it has no outliers; the method kl would cut off its upper half."""
+            """Nothing is cut off a gate or the image, which have no outliers: kl would cut off a gate's upper
+            half, hist the light background of a photograph."""
             super()._calculate_kl_hist_threshold()
-            for name in gates(self._program) & set(self._sampling_act_abs_min_max):
+            for name in (gates(self._program) | {INPUT}) & set(self._sampling_act_abs_min_max):
                 self._quantized_var_threshold[name] = self._sampling_act_abs_min_max[name][1]
 
         def thresholds(self):
