@@ -49,6 +49,6 @@ def make_int8_files(raw, quantizer, folder, targets, shape, opset):
             else:
                 add(target, shutil.copy(placed, os.path.join(folder, ONNX_FILES[target])))
     if "lite" in targets:
-        for target, (file, precision) in save_lite_int8(model_file, folder, shape[2:]).items():
-            report[target] = {"file": file, "precision": precision, "max_error": None}
+        for target, (file, _) in save_lite_int8(model_file, folder, shape[2:]).items():
+            add(target, file)
     return report

@@ -15,14 +15,14 @@ import onnx
 from onnx import numpy_helper
 from paddle.base import core
 
+from ppdet_ext.runtime.backends.paddle_int8 import PAIR
+
 from .onnx_model import DEFAULT_OPSET, check_opset, name_outputs
 from .onnx_simplify import simplify
 
 PADDLESLIM_LEVELS = 127
 # Half a level, and what single precision adds.
 ROUNDING = 0.51
-# A weight, stored in 8 bits, has the second one alone.
-QUANTIZING = ("quantize_linear", "dequantize_linear")
 # The first one in which DequantizeLinear takes a scale a channel.
 LEAST_OPSET = 13
 # Converts without Paddle2ONNX's own placement of the pairs; it writes a table into the folder it runs in.
@@ -110,12 +110,15 @@ def read_quantized(model_file, opset=DEFAULT_OPSET, more=None, weights=None):
 
 
 def _scales(model_file):
-    """Tensor -> name of the constant that holds its range, for each tensor that the model quantises."""
+    """Tensor -> name of the constant that holds its range, for each tensor that the model quantises.
+
+    A weight, stored in 8 bits, has the second op of a pair alone.
+    """
     with open(model_file, "rb") as file:
         program = core.ProgramDesc(file.read())
     block = program.block(0)  # belongs to `program`, which has to live as long
     ops = [block.op(i) for i in range(block.op_size())]
-    return {op.input("X")[0]: op.input("Scale")[0] for op in ops if op.type() in QUANTIZING}
+    return {op.input("X")[0]: op.input("Scale")[0] for op in ops if op.type() in PAIR}
 
 
 def _float_graph(model_file, opset):

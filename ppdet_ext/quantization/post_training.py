@@ -6,11 +6,10 @@ import os
 
 import paddle
 
-from .program import convolution_filters, gates, quantized_tensors, tail_convolutions
+from .program import CONVOLUTIONS, convolution_filters, gates, quantized_tensors, tail_convolutions
 
 # The command's names -> PaddleSlim's.
 METHODS = {"hist": "hist", "kl": "KL", "mse": "mse", "absmax": "abs_max"}
-CONVOLUTIONS = ["conv2d", "depthwise_conv2d"]
 # Of PaddleSlim's histogram method: what share of the values lies under the threshold.
 PERCENT = 0.9999
 LOGGERS = (
@@ -153,7 +152,7 @@ def _quantization(kind, model_file, images, batch_size=1, **options):
         data_loader=loader,
         batch_size=batch_size,
         batch_nums=len(images) // batch_size,
-        quantizable_op_type=CONVOLUTIONS,
+        quantizable_op_type=list(CONVOLUTIONS),
         weight_quantize_type="channel_wise_abs_max",
         activation_quantize_type="moving_average_abs_max",
         onnx_format=True,

@@ -90,20 +90,30 @@ class PostTraining:
             # PaddleSlim does not write those of what goes into SiLU, which it does not know.
             self.thresholds = {name: value for name, value in scales.items() if np.ndim(value) == 0}
             kept = {weights[layer] for layer in chosen}
-            if self.max_drop is not None or self.rank:
-                kept |= self._keep_budget(raw, source, scales, images, kept, folder)
             layers = {weight: layer for layer, weight in weights.items()}
+            model_file = save_quantized(source, folder, scales, images, kept)
+            if self.max_drop is not None or self.rank:
+                more = self._keep_budget(raw, source, model_file, layers)
+                if more:
+                    kept |= more
+                    model_file = save_quantized(source, folder, scales, images, kept)
             self.float_layers = sorted(layers[weight] for weight in kept)
-            return save_quantized(source, folder, scales, images, kept)
+            return model_file
 
-    def _keep_budget(self, raw, source, scales, images, kept, folder):
-        """Weights that stay float besides those of `kept`, so that no more AP is lost than may be."""
-        layers = {weight: layer for layer, weight in convolution_weights(raw).items()}
+    def _keep_budget(self, raw, source, model_file, layers):
+        """Weights of a quantised model that have to be float, so that no more AP is lost than may be.
+
+        Args:
+            raw (RawGraph): the network.
+            source (str): the float model.
+            model_file (str): the quantised one, beside its `infer_cfg.yml`.
+            layers (dict): weight -> its layer's name.
+        """
+        folder = os.path.dirname(model_file)
+        images = CalibrationImages(self.files, folder)
         with tempfile.TemporaryDirectory() as workplace:
             shutil.copy(os.path.join(folder, INFER_CFG), workplace)
             float_file = save_onnx(source, workplace, DEFAULT_OPSET)
-            whole = tempfile.mkdtemp(dir=workplace)
-            model_file = save_quantized(source, whole, scales, images, kept)
             quantized = read_quantized(model_file, DEFAULT_OPSET, self.thresholds, float_weights(raw))
 
             def rank():
