@@ -2,7 +2,7 @@
 
 from .classification import CLASSIFICATION_LOSSES, focal_loss, varifocal_loss
 from .distribution import distribution_focal_loss
-from .iou import IOU_LOSSES, giou_loss
+from .iou import IOU_LOSSES, giou_loss, siou_loss
 
 __all__ = [
     "CLASSIFICATION_LOSSES",
@@ -10,5 +10,6 @@ __all__ = [
     "distribution_focal_loss",
     "focal_loss",
     "giou_loss",
+    "siou_loss",
     "varifocal_loss",
 ]
