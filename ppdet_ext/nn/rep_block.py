@@ -3,17 +3,24 @@
 from ppdet_ext.nearest import choice
 
 from .qarepvgg import QARepVGGBlock
+from .repopt import RepOptBlock, RepOptSearchBlock
 from .repvgg import RepVGGBlock
 
 # All are built with RepVGGBlock's arguments and become one 3x3 convolution.
-REP_BLOCKS = {"repvgg": RepVGGBlock, "qarepvgg": QARepVGGBlock}
+REP_BLOCKS = {
+    "repvgg": RepVGGBlock,
+    "qarepvgg": QARepVGGBlock,
+    "repopt_search": RepOptSearchBlock,
+    "repopt": RepOptBlock,
+}
 
 
 def rep_block_class(name):
     """The class of the block called ``name``.
 
     Args:
-        name (str): a key of ``REP_BLOCKS``: 'repvgg' (PP-YOLOE's) or 'qarepvgg' (for INT8).
+        name (str): a key of ``REP_BLOCKS``: 'repvgg' (PP-YOLOE's), 'qarepvgg' (for INT8), or RepOptimizer's
+            two runs (for INT8): 'repopt_search', then 'repopt' with the scales that the first has found.
 
     Returns:
         type: takes the arguments of :class:`RepVGGBlock`.

@@ -1,11 +1,12 @@
 """Loading of checkpoints that says what did not fit."""
 
 import os
-import zipfile
 from collections import Counter
 
 import numpy as np
 import paddle
+
+from ppdet_ext.nn.state_file import read_state_file
 
 # A change of classes, six predictions of three levels, is told in full.
 SHOWN = 12
@@ -35,29 +36,7 @@ def read_state_dict(path):
         path = get_weights_path(path)
     root, extension = os.path.splitext(path)
     file = path if extension == ".pdparams" else (path + ".pdparams")
-    if not os.path.isfile(file):
-        raise ValueError(f"{file}: no such checkpoint; give the path of a .pdparams file")
-    if os.path.getsize(file) == 0:
-        raise ValueError(f"{file}: the checkpoint is empty (0 bytes); take another one of that run")
-    try:
-        state = paddle.load(file)
-    except (
-        ValueError,
-        RuntimeError,
-        EOFError,
-        KeyError,
-        AttributeError,
-        ImportError,
-        OSError,
-        zipfile.BadZipFile,
-    ) as error:
-        raise ValueError(
-            f"{file}: not a readable Paddle checkpoint ({type(error).__name__}); it is "
-            "truncated or of another framework"
-        ) from None
-    if not isinstance(state, dict) or not any(hasattr(v, "shape") for v in state.values()):
-        raise ValueError(f"{file}: holds no parameters (found {type(state).__name__})")
-    return {k: v for k, v in state.items() if hasattr(v, "shape")}
+    return read_state_file(file)
 
 
 def match_keys(model_state, state):

@@ -10,6 +10,7 @@ from ppdet.utils.logger import setup_logger
 from .callbacks import History, ProgressBar
 from .checkpoint import check_fits, load_pretrained
 from .learning_rate import linear_scaling_advice
+from .rep_optimizer import check_optimizer
 
 logger = setup_logger("ppdet.engine")
 
@@ -27,13 +28,15 @@ class Trainer(PaddleDetectionTrainer):
         mode (str): train, eval or test.
 
     Raises:
-        ValueError: a training set with fewer images than a step takes, or with more classes than the model.
+        ValueError: a training set with fewer images than a step takes, or with more classes than the model;
+            an optimizer that can't train ``rep_block: repopt``.
     """
 
     def __init__(self, cfg, mode="train"):
         super().__init__(cfg, mode)
         if self.mode == "train":
             self._check_training_set()
+            check_optimizer(self.model, self.optimizer)
         if self.mode == "train" and dist.get_rank() == 0:
             advice = linear_scaling_advice(
                 self.cfg.LearningRate["base_lr"],
