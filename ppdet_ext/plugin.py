@@ -24,6 +24,6 @@ def setup():
     from .data import datasets  # noqa: F401
     from .modeling import assigners, backbones, detectors, heads, necks  # noqa: F401
     from .quantization import qat  # noqa: F401
-    from .training import distillation  # noqa: F401
+    from .training import distillation, self_distillation  # noqa: F401
 
     return __version__

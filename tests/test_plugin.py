@@ -10,14 +10,15 @@ from ppdet_ext import compat, plugin
 ROOT = Path(__file__).resolve().parents[1]
 # The contract's names, on which YAML files depend.
 NAMES = {
-    "modeling.backbones": ["CSPRepResNet"],
-    "modeling.necks": ["CSPRepPAN"],
-    "modeling.heads": ["ETHead"],
-    "modeling.assigners": ["ATSSLabelAssigner", "TALLabelAssigner"],
+    "modeling.backbones": ["CSPBepBackbone", "CSPRepResNet", "EfficientRep"],
+    "modeling.necks": ["CSPRepPAN", "RepBiFPAN", "RepPAN"],
+    "modeling.heads": ["ETHead", "EfficientRepHead"],
+    "modeling.assigners": ["ATSSLabelAssigner", "SimOTALabelAssigner", "TALLabelAssigner"],
     "modeling.detectors": ["YOLODetector"],
     "data.datasets": ["VOCFolderDataSet"],
     "quantization.qat": ["DetectorQAT"],
     "training.distillation": ["FeatureDistillation", "OutputDistillation"],
+    "training.self_distillation": ["SelfDistillation"],
 }
 
 

@@ -1,30 +1,47 @@
 """Building blocks of the networks: plain Paddle layers, no PaddleDetection."""
 
 from .activation import ACTIVATIONS, build_activation
-from .conv import ConvNormAct, SeparableConvNormAct
+from .bep import YOLOV6_BATCH_NORM, BepC3, BottleRep, RepStack, block_builder
+from .bi_fusion import BiFusion
+from .conv import ConvNormAct, SeparableConvNormAct, set_batch_norm
 from .csp import CSPRepStage, CSPStage, RepResidualBlock
 from .dropblock import DropBlock
 from .ese import EffectiveSE
 from .qarepvgg import QARepVGGBlock
 from .rep_block import REP_BLOCKS, rep_block_class
+from .rep_scales import load_rep_scales
 from .reparameterize import reparameterize
+from .repopt import RepOptBlock, RepOptSearchBlock
 from .repvgg import RepVGGBlock
-from .spp import SPP
+from .spp import CSPSPPF, SPP, SPP_BLOCKS, SPPF
 
 __all__ = [
     "ACTIVATIONS",
+    "BepC3",
+    "BiFusion",
+    "block_builder",
+    "BottleRep",
+    "build_activation",
     "ConvNormAct",
     "CSPRepStage",
+    "CSPSPPF",
     "CSPStage",
     "DropBlock",
     "EffectiveSE",
+    "load_rep_scales",
     "QARepVGGBlock",
-    "REP_BLOCKS",
-    "RepResidualBlock",
-    "RepVGGBlock",
-    "SPP",
-    "SeparableConvNormAct",
-    "build_activation",
     "rep_block_class",
+    "REP_BLOCKS",
     "reparameterize",
+    "RepOptBlock",
+    "RepOptSearchBlock",
+    "RepResidualBlock",
+    "RepStack",
+    "RepVGGBlock",
+    "SeparableConvNormAct",
+    "set_batch_norm",
+    "SPP",
+    "SPP_BLOCKS",
+    "SPPF",
+    "YOLOV6_BATCH_NORM",
 ]

@@ -19,6 +19,19 @@ def batch_norm(channels, epsilon=1e-5, momentum=0.9):
     )
 
 
+def set_batch_norm(network, epsilon, momentum):
+    """Sets every BatchNorm2D of a network, for families that are published with other settings than Paddle's.
+
+    Args:
+        network (nn.Layer): changed in place.
+        epsilon (float): added to the variance.
+        momentum (float): Paddle's, the share of the old statistics that a step keeps.
+    """
+    for layer in network.sublayers():
+        if isinstance(layer, nn.BatchNorm2D):
+            layer._epsilon, layer._momentum = epsilon, momentum
+
+
 class ConvNormAct(nn.Layer):
     """Convolution without bias, BatchNorm, activation: ``[B, Cin, H, W] -> [B, Cout, H/s, W/s]``.
 

@@ -13,7 +13,8 @@ __all__ = ["FeatureDistillation", "OutputDistillation"]
 FEATURE_LOSSES = ("cwd", "l2")
 
 
-def _check_positive(owner, **values):
+def check_positive(owner, **values):
+    """Refuses (ValueError) options that are not numbers above 0."""
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
             raise ValueError(f"{owner}: {name} is {value!r}; give a number above 0")
@@ -30,7 +31,7 @@ class Distillation:
     """
 
     def __init__(self, weight):
-        _check_positive(type(self).__name__, weight=weight)
+        check_positive(type(self).__name__, weight=weight)
         self.weight = weight
         self._teacher = None
         self._seen = []
@@ -93,7 +94,7 @@ class FeatureDistillation(Distillation):
 
     def __init__(self, loss="cwd", weight=1.0, temperature=1.0):
         super().__init__(weight)
-        _check_positive("FeatureDistillation", temperature=temperature)
+        check_positive("FeatureDistillation", temperature=temperature)
         if loss not in FEATURE_LOSSES:
             raise ValueError(f"FeatureDistillation: loss '{loss}' is unknown; {choice(loss, FEATURE_LOSSES)}")
         self.loss = loss
@@ -134,28 +135,28 @@ class OutputDistillation(Distillation):
 
     def __init__(self, weight=1.0, box_weight=1.0):
         super().__init__(weight)
-        _check_positive("OutputDistillation", box_weight=box_weight)
+        check_positive("OutputDistillation", box_weight=box_weight)
         self.box_weight = box_weight
 
     def _watch(self, student):
         head = student.yolo_head
-        predict = getattr(head, "_predict_level", None)
+        predict = getattr(head, "_predict", None)
         if predict is None:
             raise ValueError(
                 f"OutputDistillation: {type(head).__name__} is no head of ppdet_ext; take distillation: "
                 "FeatureDistillation"
             )
 
-        def keep(level, feat):
-            outputs = predict(level, feat)
+        def keep(level, class_map, box_map):
+            outputs = predict(level, class_map, box_map)
             if head.training:
                 self._seen.append(outputs)
             return outputs
 
-        head._predict_level = keep
+        head._predict = keep
 
     def _goals(self, teacher, feats):
-        return [teacher.yolo_head._predict_level(level, feat) for level, feat in enumerate(feats)]
+        return teacher.yolo_head.predict_levels(feats)
 
     def _compare(self, seen, goals):
         classes, boxes = self._joined(seen)

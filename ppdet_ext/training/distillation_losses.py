@@ -16,9 +16,13 @@ def channel_wise_loss(student, teacher, temperature=1.0):
 
     Source: CWD, arXiv:2011.13256, equation 4.
     """
-    student = F.log_softmax(student.flatten(2) / temperature)
-    teacher = F.log_softmax(teacher.flatten(2) / temperature)
-    return temperature**2 * _divergence(teacher, student).mean()
+    return divergence_of_softmax(student.flatten(2), teacher.flatten(2), temperature).mean()
+
+
+def divergence_of_softmax(student, teacher, temperature=1.0):
+    """``T^2`` times KL(teacher || student) of the softmax over the last axis of [..., n]: [...]."""
+    student, teacher = (F.log_softmax(values / temperature) for values in (student, teacher))
+    return temperature**2 * (teacher.exp() * (teacher - student)).sum(-1)
 
 
 def squared_loss(student, teacher):
@@ -57,17 +61,12 @@ def distribution_loss(student, teacher, weights):
     """
     batch, channels, points = student.shape
     student, teacher = (
-        F.log_softmax(logits.reshape([batch, 4, channels // 4, points]).transpose([0, 1, 3, 2]))
+        logits.reshape([batch, 4, channels // 4, points]).transpose([0, 1, 3, 2])
         for logits in (student, teacher)
     )
-    return (_divergence(teacher, student).mean(1) * weights).sum()
+    return (divergence_of_softmax(student, teacher).mean(1) * weights).sum()
 
 
 def distance_loss(student, teacher, weights):
     """The same for a head that predicts distances [B, 4, L] themselves: their mean difference, in cells."""
     return (paddle.abs(student - teacher).mean(1) * weights).sum()
-
-
-def _divergence(teacher, student):
-    """KL(teacher || student) over the last axis of log-probabilities."""
-    return (teacher.exp() * (teacher - student)).sum(-1)

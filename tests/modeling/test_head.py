@@ -17,7 +17,14 @@ from ppdet_ext.config import load_config
 from ppdet_ext.modeling import anchors
 from ppdet_ext.modeling.assigners import ATSSLabelAssigner, TALLabelAssigner
 from ppdet_ext.modeling.heads import ETHead
-from ppdet_ext.modeling.losses import distribution_focal_loss, focal_loss, giou_loss, varifocal_loss
+from ppdet_ext.modeling.losses import (
+    IOU_LOSSES,
+    distribution_focal_loss,
+    focal_loss,
+    giou_loss,
+    siou_loss,
+    varifocal_loss,
+)
 
 from ..nn.reference import sigmoid
 from .upstream import CONFIGS, make_batch, parameter_count
@@ -75,6 +82,9 @@ OPTIONS = {
         {HEAD: {"assigner": {"name": "TALLabelAssigner", "center_radius": 2.5, "score": "alignment"}}},
         0,
     ),
+    "SimOTA from the start": ({HEAD: {"assigner": "SimOTALabelAssigner", "static_assigner": None}}, 0),
+    "SimOTA after ATSS": ({HEAD: {"assigner": "SimOTALabelAssigner"}}, 0),
+    "SIoU": ({HEAD: {"iou_loss": "siou"}}, 0),
     "small objects": ({HEAD: {"assigner": {"name": "TALLabelAssigner", "topk": 20, "beta": 4.0}}}, 0),
 }
 
@@ -191,7 +201,7 @@ def test_the_loss_of_a_batch_without_boxes_is_that_of_background(epoch):
     model.set_state_dict({key: paddle.to_tensor(value) for key, value in weights.items()})
     model.train()
     head = model.yolo_head
-    logits = [head._predict_level(i, feat)[0].numpy() for i, feat in enumerate(model.features(batch))]
+    logits = [outputs[0].numpy() for outputs in head.predict_levels(model.features(batch))]
     x = np.concatenate([level.ravel() for level in logits]).astype("float64")
     expected = (0.75 * sigmoid(x) ** 2 * np.log1p(np.exp(x))).sum()
     assert loss == pytest.approx(expected, rel=1e-4)
@@ -430,29 +440,95 @@ def giou_numpy(a, b):
     return 1 - (overlap / union - (hull - union) / hull)
 
 
-def test_giou_loss_and_gradient():
+def siou_numpy(a, b, theta=4):
+    """Written box by box, from the paper's formulas."""
+    # Two sides each, width and height or x and y.
+    sizes = [(box[2] - box[0], box[3] - box[1]) for box in (a, b)]
+    dx, dy = (((a[i] + a[i + 2]) - (b[i] + b[i + 2])) / 2 for i in (0, 1))
+    around = [max(a[i + 2], b[i + 2]) - min(a[i], b[i]) for i in (0, 1)]
+    sine = abs(dy) / math.hypot(dx, dy) if dx or dy else 0.0
+    angle = 1 - 2 * math.sin(math.asin(min(sine, 1.0)) - math.pi / 4) ** 2
+    rho = [(offset / side) ** 2 if side else 0.0 for offset, side in zip((dx, dy), around)]
+    distance = sum(1 - math.exp(-(2 - angle) * r) for r in rho)
+    omega = [abs(m - n) / max(m, n) if m or n else 0.0 for m, n in zip(*sizes)]
+    shape = sum((1 - math.exp(-w)) ** theta for w in omega)
+    return 1 - iou_numpy(a, b) + (distance + shape) / 2
+
+
+OVERLAP = {"giou": (giou_loss, giou_numpy), "siou": (siou_loss, siou_numpy)}
+on_overlap = pytest.mark.parametrize("loss, formula", OVERLAP.values(), ids=OVERLAP)
+
+
+def test_every_loss_on_overlap_has_a_formula():
+    assert {name: loss for name, (loss, _) in OVERLAP.items()} == IOU_LOSSES
+
+
+def value_and_gradient(loss, predicted, target):
+    """Of boxes given as arrays: [P] and [P, 4]."""
+    x = paddle.to_tensor(np.asarray(predicted, "float32"), stop_gradient=False)
+    value = loss(x, paddle.to_tensor(np.asarray(target, "float32")))
+    assert value.shape == [len(predicted), 1]
+    value.sum().backward()
+    return value.numpy()[:, 0], x.grad.numpy()
+
+
+def pairs_of_boxes():
     rng = np.random.default_rng(3)
     corner = rng.uniform(0, 10, (2, 30, 2))
-    boxes = np.concatenate([corner, corner + rng.uniform(1, 8, corner.shape)], -1).astype("float32")
-    predicted, target = boxes
-    expected = np.array([giou_numpy(a, b) for a, b in zip(*boxes.astype("float64"))])
-    assert (expected > 1).any() and (expected < 0.9).any()  # some apart, some overlapping
-    x = paddle.to_tensor(predicted, stop_gradient=False)
-    loss = giou_loss(x, paddle.to_tensor(target))
-    np.testing.assert_allclose(loss.numpy()[:, 0], expected, rtol=1e-5)
-    loss.sum().backward()
-    for row, box in enumerate(target.astype("float64")):
-        gradient = numeric_gradient(lambda a, b=box: giou_numpy(a, b), predicted[row])
-        np.testing.assert_allclose(x.grad.numpy()[row], gradient, atol=1e-4)
+    return np.concatenate([corner, corner + rng.uniform(1, 8, corner.shape)], -1).astype("float32")
 
 
-def test_giou_loss_of_equal_and_of_empty_boxes():
-    box = paddle.to_tensor([[1.0, 2.0, 4.0, 6.0]])
-    assert float(giou_loss(box, box)) == pytest.approx(0, abs=1e-6)
-    point = paddle.to_tensor([[1.0, 2.0, 1.0, 2.0]], stop_gradient=False)
-    loss = giou_loss(point, point.detach())
-    loss.backward()
-    assert np.isfinite(loss.numpy()).all() and np.isfinite(point.grad.numpy()).all()
+@on_overlap
+def test_loss_on_overlap_and_gradient(loss, formula):
+    predicted, target = pairs_of_boxes()
+    overlaps = np.array([iou_numpy(a, b) for a, b in zip(predicted, target)])
+    assert (overlaps == 0).any() and (overlaps > 0.1).any()
+    values, gradients = value_and_gradient(loss, predicted, target)
+    for row, (a, b) in enumerate(zip(predicted.astype("float64"), target.astype("float64"))):
+        assert values[row] == pytest.approx(formula(a, b), rel=1e-5)
+        expected = numeric_gradient(lambda v, b=b: formula(v, b), a)
+        np.testing.assert_allclose(gradients[row], expected, atol=1e-4)
+
+
+@on_overlap
+def test_loss_on_overlap_knows_neither_scale_nor_place(loss, formula):
+    predicted, target = pairs_of_boxes()
+    values, _ = value_and_gradient(loss, predicted, target)
+    for scale, shift in ((0.01, 0), (100, 0), (1, 64), (8, -256)):
+        others, _ = value_and_gradient(loss, predicted * scale + shift, target * scale + shift)
+        np.testing.assert_allclose(others, values, rtol=1e-4, atol=1e-4)
+
+
+DEGENERATE = {
+    "equal": ([1, 2, 4, 6], [1, 2, 4, 6]),
+    "one centre": ([1, 1, 5, 9], [2, 3, 4, 7]),
+    "centres on a line": ([0, 1, 2, 5], [4, 1, 9, 5]),
+    "centres on a diagonal": ([0, 0, 2, 2], [3, 3, 5, 5]),
+    "nearly one centre": ([1, 1, 3 + 1e-6, 3], [1, 1, 3, 3 - 1e-6]),
+    "far apart": ([0, 0, 1, 1], [70, 50, 80, 80]),
+    "touching": ([0, 0, 2, 2], [2, 0, 4, 2]),
+    "a point": ([3, 3, 3, 3], [1, 2, 4, 6]),
+    "a point in the centre": ([2, 2, 2, 2], [1, 1, 3, 3]),
+    "a point outside": ([9, 9, 9, 9], [1, 2, 4, 6]),
+    "a line": ([1, 3, 4, 3], [1, 2, 4, 6]),
+}
+
+
+@on_overlap
+@pytest.mark.parametrize("predicted, target", DEGENERATE.values(), ids=DEGENERATE)
+def test_loss_on_overlap_of_degenerate_boxes(loss, formula, predicted, target):
+    values, gradients = value_and_gradient(loss, [predicted], [target])
+    assert values[0] == pytest.approx(formula(np.float64(predicted), np.float64(target)), abs=1e-5)
+    assert np.isfinite(gradients).all() and np.abs(gradients).max() < 1e3
+
+
+@on_overlap
+def test_loss_on_overlap_where_nothing_can_be_divided(loss, formula):
+    """Points alone, and a box that is inside out, as distances below zero make it."""
+    point, box = [1, 2, 1, 2], [1, 2, 4, 6]
+    for predicted, target in ((point, point), ([3, 3, 3, 3], point), (box, point), ([5, 1, 2, 4], box)):
+        values, gradients = value_and_gradient(loss, [predicted], [target])
+        assert np.isfinite(values).all() and np.isfinite(gradients).all()
 
 
 # --- decoding and post-processing ---------------------------------------------------------------------------
@@ -499,8 +575,8 @@ def test_evaluation_distances_are_the_mean_of_the_bins():
     feats = [paddle.randn([2, 8, 2, 3]), paddle.randn([2, 8, 4, 6])]
     scores, distances, _, strides = head(feats)
     expected = []
-    for level, feat in enumerate(feats):
-        logits, bins = (t.numpy().astype("float64") for t in head._predict_level(level, feat))
+    for level, outputs in enumerate(head.predict_levels(feats)):
+        logits, bins = (t.numpy().astype("float64") for t in outputs)
         bins = bins.reshape(2, 4, 6, -1)
         weights = np.exp(bins) / np.exp(bins).sum(2, keepdims=True)
         expected.append((weights * np.arange(6)[:, None]).sum(2).transpose(0, 2, 1))

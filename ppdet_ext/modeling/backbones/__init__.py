@@ -1,5 +1,6 @@
 """Backbones: image to feature maps."""
 
 from .csp_rep_resnet import CSPRepResNet
+from .efficient_rep import CSPBepBackbone, EfficientRep
 
-__all__ = ["CSPRepResNet"]
+__all__ = ["CSPBepBackbone", "CSPRepResNet", "EfficientRep"]

@@ -8,17 +8,9 @@ from ppdet.modeling.shape_spec import ShapeSpec
 from ppdet_ext.nn import ConvNormAct, CSPRepStage
 from ppdet_ext.nn.activation import build_activation
 
+from ..scaling import scale_depth, scale_width
+
 __all__ = ["CSPRepResNet"]
-
-
-def scale_width(channels, width_mult):
-    """Channel counts times ``width_mult``, rounded as PP-YOLOE's published sizes are."""
-    return [max(round(c * width_mult), 1) for c in channels]
-
-
-def scale_depth(blocks, depth_mult):
-    """Block counts times ``depth_mult``, at least one."""
-    return [max(round(n * depth_mult), 1) for n in blocks]
 
 
 @register

@@ -3,6 +3,8 @@
 from ppdet.core.workspace import create, register
 from ppdet.modeling.architectures.meta_arch import BaseArch
 
+from ppdet_ext.nn import load_rep_scales
+
 __all__ = ["YOLODetector"]
 
 
@@ -17,18 +19,34 @@ class YOLODetector(BaseArch):
         backbone (str): a registered backbone.
         neck (str): a registered neck.
         yolo_head (str): a registered head; its ``post_process`` turns raw outputs into boxes.
+        rep_scales (str | None): for ``rep_block: repopt``, the ``.pdparams`` of the same detector trained
+            with ``rep_block: repopt_search``, see :func:`load_rep_scales`. Checkpoints keep what it gives:
+            where one is loaded afterwards, the file need not be there.
+        distillation (str | None): SelfDistillation, and it learns from a network of its own kind, too.
 
     In training ``model(inputs)`` returns a dict of losses with the total under 'loss'; in evaluation a
     dict of 'bbox' [sum(N_i), 6] (label, score, xyxy in pixels of the original image) and 'bbox_num' [B].
     """
 
     __category__ = "architecture"
+    __inject__ = ["distillation"]
 
-    def __init__(self, backbone="CSPRepResNet", neck="CSPRepPAN", yolo_head="ETHead"):
+    def __init__(
+        self,
+        backbone="CSPRepResNet",
+        neck="CSPRepPAN",
+        yolo_head="ETHead",
+        rep_scales=None,
+        distillation=None,
+    ):
         super().__init__()
         self.backbone = backbone
         self.neck = neck
         self.yolo_head = yolo_head
+        if rep_scales is not None:
+            load_rep_scales(self, rep_scales, missing_ok=True)
+        if distillation is not None:
+            distillation.attach(self)
 
     @classmethod
     def from_config(cls, cfg, *args, **kwargs):

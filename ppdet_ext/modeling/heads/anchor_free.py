@@ -1,16 +1,23 @@
 """What the anchor-free heads share: decoding, assignment, loss and post-processing."""
 
+import math
+
 import paddle
-import paddle.distributed as dist
 import paddle.nn as nn
 import paddle.nn.functional as F
+from paddle import ParamAttr
+from paddle.nn.initializer import Constant
 
 from ..anchors import anchor_points, boxes_to_distances, distances_to_boxes, grid_boxes
 from ..losses import CLASSIFICATION_LOSSES, IOU_LOSSES, distribution_focal_loss
+from .positives import Positives
 
 # A probability of 0.01 for every class at the start keeps the first steps from drowning in background
 # (RetinaNet, arXiv:1708.02002, section 4.1).
 PRIOR_PROBABILITY = 0.01
+CLASS_BIAS = -math.log((1 - PRIOR_PROBABILITY) / PRIOR_PROBABILITY)
+# Distances of one cell.
+BOX_BIAS = 1.0
 # A target must lie strictly below the last bin to have a right neighbour.
 LAST_BIN_MARGIN = 0.01
 
@@ -39,10 +46,27 @@ def check_strides(input_shape, fpn_strides, owner):
             )
 
 
+def prediction_convs(in_channels, out_channels, bias, kernel_size=3):
+    """One convolution a level, which predicts ``bias`` everywhere until it has learnt."""
+    return nn.LayerList(
+        [
+            nn.Conv2D(
+                channels,
+                out_channels,
+                kernel_size,
+                padding=kernel_size // 2,
+                weight_attr=ParamAttr(initializer=Constant(0.0)),
+                bias_attr=ParamAttr(initializer=Constant(bias)),
+            )
+            for channels in in_channels
+        ]
+    )
+
+
 class AnchorFreeHead(nn.Layer):
     """Base of the heads that predict, at each cell, class scores and distances to a box's four sides.
 
-    A subclass draws its branches and runs them in ``_predict_level``; everything else stands here.
+    A subclass draws its branches and runs them in ``_branches``; everything else stands here.
 
     Args:
         in_channels (list[int]): of each level.
@@ -59,6 +83,7 @@ class AnchorFreeHead(nn.Layer):
         nms: PaddleDetection's MultiClassNMS or the like, used by :meth:`post_process`.
         loss_weight (dict | None): 'class', 'iou' and 'dfl'; the published 1, 2.5 and 0.5 by default.
         exclude_nms, exclude_post_process (bool): PaddleDetection's switches for its own exporter.
+        kernel_size (int): of the convolutions that predict.
     """
 
     def __init__(
@@ -78,6 +103,7 @@ class AnchorFreeHead(nn.Layer):
         loss_weight,
         exclude_nms,
         exclude_post_process,
+        kernel_size=3,
     ):
         super().__init__()
         if iou_loss not in IOU_LOSSES:
@@ -100,6 +126,8 @@ class AnchorFreeHead(nn.Layer):
         self.loss_weight = {"class": 1.0, "iou": 2.5, "dfl": 0.5, **(loss_weight or {})}
         self.exclude_nms = exclude_nms
         self.exclude_post_process = exclude_post_process
+        self.pred_cls = prediction_convs(in_channels, num_classes, CLASS_BIAS, kernel_size)
+        self.pred_reg = prediction_convs(in_channels, 4 * self.reg_channels, BOX_BIAS, kernel_size)
         if reg_max:
             self.proj_conv = nn.Conv2D(self.reg_channels, 1, 1, bias_attr=False)
             bins = paddle.arange(self.reg_channels, dtype="float32")
@@ -107,9 +135,17 @@ class AnchorFreeHead(nn.Layer):
             self.proj_conv.weight.stop_gradient = True
             self.proj_conv.skip_quant = True
 
-    def _predict_level(self, level, feat):
-        """Class logits [B, C, h, w] and box outputs [B, 4 * bins, h, w] of one level."""
+    def _branches(self, level, feat):
+        """What one level's classes and boxes are predicted from: two maps [B, C_i, h, w]."""
         raise NotImplementedError
+
+    def _predict(self, level, class_map, box_map):
+        """Class logits [B, C, h, w] and box outputs [B, 4 * bins, h, w] of one level."""
+        return self.pred_cls[level](class_map), self.pred_reg[level](box_map)
+
+    def predict_levels(self, feats):
+        """:meth:`_predict` of each feature map, in the order of ``fpn_strides``."""
+        return [self._predict(level, *self._branches(level, feat)) for level, feat in enumerate(feats)]
 
     def forward(self, feats, targets=None):
         """Losses in training, raw outputs in evaluation.
@@ -128,31 +164,32 @@ class AnchorFreeHead(nn.Layer):
             raise ValueError(
                 f"{type(self).__name__}: {len(feats)} feature maps for {len(self.fpn_strides)} fpn_strides"
             )
-        outputs = [self._predict_level(i, feat) for i, feat in enumerate(feats)]
+        maps = [self._branches(level, feat) for level, feat in enumerate(feats)]
+        outputs = [self._predict(level, *pair) for level, pair in enumerate(maps)]
         points, strides, counts = anchor_points(feats, self.fpn_strides, self.grid_cell_offset)
         if self.training:
             logits = paddle.concat([c.flatten(2).transpose([0, 2, 1]) for c, _ in outputs], axis=1)
             regression = paddle.concat([r.flatten(2).transpose([0, 2, 1]) for _, r in outputs], axis=1)
-            return self._loss(
+            losses, positives = self._loss(
                 logits.astype("float32"), regression.astype("float32"), points, strides, counts, targets
             )
+            return self._with_auxiliary(losses, maps, outputs, positives, targets)
         # Levels are joined first, so that a deployed graph has one sigmoid and one softmax. By reshape, since
         # Paddle Lite's optimizer dies of flatten; with the channels told, no shape is left to compute.
         scores = F.sigmoid(paddle.concat([c.reshape([0, self.num_classes, -1]) for c, _ in outputs], axis=-1))
-        channels = 4 * self.reg_channels
-        regression = paddle.concat([r.reshape([0, channels, -1]) for _, r in outputs], axis=-1)
+        regression = paddle.concat([r.reshape([0, r.shape[1], -1]) for _, r in outputs], axis=-1)
         return scores, self._map_distances(regression), points, strides
 
     def _map_distances(self, regression):
         """[B, 4 * bins, L] to distances [B, L, 4] in cells."""
-        if self.reg_max:
+        if regression.shape[1] != 4:
             bins = regression.reshape([0, 4, self.reg_channels, -1]).transpose([0, 2, 1, 3])
             regression = self.proj_conv(F.softmax(bins, axis=1)).reshape([0, 4, -1])
         return regression.transpose([0, 2, 1])
 
     def _distances(self, regression):
         """[..., 4 * bins] to distances [..., 4] in cells."""
-        if not self.reg_max:
+        if regression.shape[-1] == 4:
             return regression
         bins = F.softmax(regression.reshape([*regression.shape[:-1], 4, self.reg_channels]))
         return paddle.matmul(bins, self.proj_conv.weight.flatten())
@@ -179,66 +216,52 @@ class AnchorFreeHead(nn.Layer):
         return targets["epoch_id"] < self.static_assigner_epoch
 
     def _loss(self, logits, regression, points, strides, counts, targets):
-        labels, boxes, soft = self._assign(logits, regression, points, strides, counts, targets)
-        labels = labels.flatten()
-        index = paddle.nonzero(labels != self.num_classes).flatten()
-        positives = index.shape[0]
-        targets_q = paddle.zeros([0])
-        flat_index = index
-        if positives:
-            classes = paddle.gather(labels, index).astype("int64")
-            flat_index = index * self.num_classes + classes
-            targets_q = paddle.gather(soft.flatten(), flat_index)
-        total = self._normaliser(targets_q)
+        assigned = self._assign(logits, regression, points, strides, counts, targets)
+        positives = Positives(assigned, points, strides, self.num_classes)
         balance = 0.25 if self._is_static(targets) else -1.0
-        loss_cls = self.cls_loss(logits.flatten(), flat_index, targets_q, epoch_alpha=balance) / total
-        if positives:
-            anchor = index % logits.shape[1]
-            loss_iou, loss_dfl, loss_l1 = self._box_losses(
-                paddle.gather(regression.reshape([-1, regression.shape[-1]]), index),
-                paddle.gather(points, anchor),
-                paddle.gather(boxes.reshape([-1, 4]), index) / paddle.gather(strides, anchor),
-                targets_q.unsqueeze(-1),
-                total,
-            )
+        loss_cls = positives.class_loss(self.cls_loss, logits, epoch_alpha=balance)
+        if positives.count:
+            loss_iou, loss_dfl, loss_l1 = self._box_losses(positives.rows(regression), positives)
         else:
             # Keeps the regression branch in the graph, which a distributed run waits for.
             loss_iou = loss_dfl = regression.sum() * 0.0
             loss_l1 = paddle.zeros([])
         weight = self.loss_weight
         loss = weight["class"] * loss_cls + weight["iou"] * loss_iou + weight["dfl"] * loss_dfl
-        return {
+        losses = {
             "loss": loss,
             "loss_cls": loss_cls,
             "loss_iou": loss_iou,
             "loss_dfl": loss_dfl,
             "loss_l1": loss_l1,
         }
+        return losses, positives
 
-    @staticmethod
-    def _normaliser(targets_q):
-        """The sum of soft targets, the mean over processes, at least 1."""
-        total = targets_q.sum() if targets_q.shape[0] else paddle.zeros([])
-        if dist.get_world_size() > 1:
-            dist.all_reduce(total)
-            total = total / dist.get_world_size()
-        return total.clip(min=1.0)
+    def _with_auxiliary(self, losses, maps, outputs, positives, targets):
+        """Losses with those of branches, or of a teacher, that only training has.
 
-    def _box_losses(self, regression, points, boxes, weights, total):
-        """IoU, DFL and L1 losses of P positives; everything in cells of their own level.
-
-        Args: regression [P, 4 * bins], points [P, 2], boxes [P, 4], weights [P, 1], total [].
+        Args:
+            losses (dict): what :meth:`forward` returns in training.
+            maps (list): of :meth:`_branches`, one a level.
+            outputs (list): of :meth:`_predict`, one a level.
+            positives (Positives): of this head's own assignment.
+            targets (dict): the batch, as :meth:`forward` takes it.
         """
-        distances = self._distances(regression)
-        predicted = distances_to_boxes(points, distances)
-        loss_iou = (self.iou_loss(predicted, boxes) * weights).sum() / total
-        loss_l1 = F.l1_loss(predicted.detach(), boxes)
+        return losses
+
+    def _box_losses(self, regression, positives):
+        """IoU, DFL and L1 losses of the positives' box outputs [P, 4 * bins]."""
+        predicted = distances_to_boxes(positives.points, self._distances(regression))
+        loss_iou = positives.weighted(self.iou_loss(predicted, positives.boxes))
+        loss_l1 = F.l1_loss(predicted.detach(), positives.boxes)
         if not self.reg_max:
             return loss_iou, paddle.zeros([]), loss_l1
-        goals = boxes_to_distances(points, boxes, self.reg_max - LAST_BIN_MARGIN)
+        goals = boxes_to_distances(positives.points, positives.boxes, self.reg_max - LAST_BIN_MARGIN)
         bins = regression.reshape([-1, 4, self.reg_channels])
-        loss_dfl = (distribution_focal_loss(bins, goals) * weights).sum() / total
-        return loss_iou, loss_dfl, loss_l1
+        return loss_iou, positives.weighted(distribution_focal_loss(bins, goals)), loss_l1
+
+    def keep_distributions(self):
+        """Drops what is not needed to teach another network, whatever its training had."""
 
     def decode(self, outputs):
         """Raw boxes of evaluation outputs.
@@ -271,3 +294,8 @@ class AnchorFreeHead(nn.Layer):
         if self.exclude_nms:
             return boxes, scores, None
         return self.nms(boxes, scores)
+
+    @classmethod
+    def from_config(cls, cfg, input_shape):
+        check_strides(input_shape, cfg["fpn_strides"], cls.__name__)
+        return {"in_channels": [s.channels for s in input_shape]}

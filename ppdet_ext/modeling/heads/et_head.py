@@ -1,18 +1,17 @@
 """PP-YOLOE's efficient task-aligned head."""
 
-import math
 from functools import partial
 
 import paddle.nn as nn
 import paddle.nn.functional as F
 from paddle import ParamAttr
-from paddle.nn.initializer import Constant, Normal
+from paddle.nn.initializer import Normal
 from ppdet.core.workspace import register
 
 from ppdet_ext.nn import ConvNormAct, EffectiveSE, rep_block_class
 from ppdet_ext.nn.activation import build_activation
 
-from .anchor_free import PRIOR_PROBABILITY, AnchorFreeHead, check_strides
+from .anchor_free import AnchorFreeHead
 
 __all__ = ["ETHead"]
 
@@ -54,18 +53,6 @@ class RepStem(nn.Layer):
     def forward(self, x, mean):
         x = self.conv(x)
         return x if self.attn is None else self.attn(x)
-
-
-def prediction_conv(in_channels, out_channels, bias):
-    """A 3x3 convolution that predicts ``bias`` everywhere until it has learnt."""
-    return nn.Conv2D(
-        in_channels,
-        out_channels,
-        3,
-        padding=1,
-        weight_attr=ParamAttr(initializer=Constant(0.0)),
-        bias_attr=ParamAttr(initializer=Constant(bias)),
-    )
 
 
 STEMS = {
@@ -154,16 +141,7 @@ class ETHead(AnchorFreeHead):
 
         self.stem_cls = stems()
         self.stem_reg = stems()
-        prior = -math.log((1 - PRIOR_PROBABILITY) / PRIOR_PROBABILITY)
-        self.pred_cls = nn.LayerList([prediction_conv(c, num_classes, prior) for c in in_channels])
-        self.pred_reg = nn.LayerList([prediction_conv(c, 4 * self.reg_channels, 1.0) for c in in_channels])
 
-    def _predict_level(self, level, feat):
+    def _branches(self, level, feat):
         mean = F.adaptive_avg_pool2d(feat, 1)
-        logits = self.pred_cls[level](self.stem_cls[level](feat, mean) + feat)
-        return logits, self.pred_reg[level](self.stem_reg[level](feat, mean))
-
-    @classmethod
-    def from_config(cls, cfg, input_shape):
-        check_strides(input_shape, cfg["fpn_strides"], "ETHead")
-        return {"in_channels": [s.channels for s in input_shape]}
+        return self.stem_cls[level](feat, mean) + feat, self.stem_reg[level](feat, mean)

@@ -1,5 +1,6 @@
 """Necks: feature maps to fused feature maps."""
 
 from .csp_rep_pan import CSPRepPAN
+from .rep_pan import RepBiFPAN, RepPAN
 
-__all__ = ["CSPRepPAN"]
+__all__ = ["CSPRepPAN", "RepBiFPAN", "RepPAN"]

@@ -9,7 +9,7 @@ from ppdet_ext.nn import ConvNormAct, CSPStage, DropBlock
 from ppdet_ext.nn.activation import build_activation
 from ppdet_ext.nn.resize import upsample_like
 
-from ..backbones.csp_rep_resnet import scale_depth, scale_width
+from ..scaling import scale_depth, scale_width
 
 __all__ = ["CSPRepPAN"]
 
