@@ -246,3 +246,12 @@ def test_gates(answer, precision, ap, status, reason):
     row = judge.judge("hop", precision, Answers(found=[answer]))
     assert row["status"] == status and row["ap_drop"] == pytest.approx(50.0 - ap)
     assert (reason or "") in row.get("reason", "")
+
+
+@pytest.mark.parametrize("dropped, status", [(0, "pass"), (1, "pass"), (2, "FAIL")])
+def test_a_tie_in_ten_thousand_detections_may_fall_the_other_way(dropped, status):
+    """What one side keeps and the other does not; both together have 10,000 to 20,000 detections."""
+    trained = [found(0.9, 0.8) for _ in range(3000)]
+    answers = [found(0.9)] * dropped + trained[dropped:]
+    row = Judge(Answers(found=trained), lambda detections: None).judge("hop", "fp32", Answers(found=answers))
+    assert row["unmatched"] == dropped and row["compared"] == 12_000 - dropped and row["status"] == status
