@@ -14,7 +14,7 @@ from ppdet_ext.nearest import choice
 from ppdet_ext.nn import reparameterize
 from ppdet_ext.training.checkpoint import check_fits
 
-from .layers import match_layers
+from .layers import image_convolution, match_layers
 
 __all__ = ["DetectorQAT"]
 
@@ -48,8 +48,8 @@ class DetectorQAT:
     ``slim: DetectorQAT`` in a ``--slim_config`` names it; PaddleDetection's own commands take it, too. The
     network is re-parameterised first, so that the kernels that train are those that run. Then the input and
     the weight of each convolution pass through fake quantisers: symmetric INT8, weights a channel, inputs by
-    a moving average of the largest magnitude of a batch. Outputs of the network are never quantised, nor is
-    a layer with ``skip_quant`` (the projection of DFL).
+    a moving average of the largest magnitude of a batch. Outputs of the network are never quantised, nor are
+    the convolution that reads the image and layers with ``skip_quant`` (the projection of DFL).
 
     Args:
         reparameterize (bool): False keeps branches and BatchNorms; such a model can't be fused later.
@@ -134,6 +134,7 @@ class DetectorQAT:
         if self.reparameterize:
             _reparameterize(model)
         _keep_float(model, self.float_layers)
+        image_convolution(model, lambda images: model.backbone({"image": images})).skip_quant = True
         self._quantize(model)
         _guard(model, trained)
         model.train()

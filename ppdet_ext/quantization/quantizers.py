@@ -18,7 +18,7 @@ from ppdet_ext.runtime import Detector
 
 from .budget import fewest_float
 from .calibration import CalibrationImages
-from .layers import convolution_weights, match_layers
+from .layers import convolution_weights, image_convolution, match_layers
 from .post_training import METHODS, calibrate, save_quantized, write_again
 from .ranking import rank_layers
 
@@ -31,7 +31,8 @@ class PostTraining:
     Args:
         files (list): images to calibrate on.
         method (str): of ``METHODS``.
-        float_layers (iterable[str]): convolutions that stay float, with * and ? for many.
+        float_layers (iterable[str]): convolutions that stay float, with * and ? for many, beside the one
+            that reads the image.
         max_drop (float | None): AP in points of 100 that may be lost; more convolutions stay float then.
         score (callable | None): a Detector -> its AP in points of 100 or None; needed with ``max_drop``.
         weight_levels (int): see :func:`place`.
@@ -89,7 +90,7 @@ class PostTraining:
             scales = calibrate(source, images, self.method)
             # PaddleSlim does not write those of what goes into SiLU, which it does not know.
             self.thresholds = {name: value for name, value in scales.items() if np.ndim(value) == 0}
-            kept = {weights[layer] for layer in chosen}
+            kept = {weights[layer] for layer in chosen} | {image_convolution(raw, raw).weight.name}
             layers = {weight: layer for layer, weight in weights.items()}
             model_file = save_quantized(source, folder, scales, images, kept)
             if self.max_drop is not None or self.rank:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ppdet_ext.quantization.layers import convolution_weights, match_layers
+from ppdet_ext.quantization.layers import convolution_weights, image_convolution, match_layers
 
 NAMES = ["backbone.stem.conv1.conv", "yolo_head.pred_cls.0", "yolo_head.pred_cls.1", "yolo_head.pred_reg.0"]
 
@@ -39,3 +39,24 @@ def test_the_names_are_those_of_the_checkpoint(relu):
     assert set(heads) <= kept and len(weights) == len(set(weights.values())) == 84
     by_name = dict(relu.raw.named_sublayers())
     assert weights["yolo_head.pred_cls.1"] == by_name["head.pred_cls.1"].weight.name
+
+
+def test_the_convolution_that_reads_the_image(relu):
+    """By computation, not by order of definition; and nothing is left behind on the network."""
+    import paddle.nn as nn
+
+    raw = relu.raw
+    assert image_convolution(raw, raw) is raw.backbone.stem[0].conv
+
+    class Backwards(nn.Layer):
+        def __init__(self):
+            super().__init__()
+            self.second = nn.Conv2D(4, 2, 1)
+            self.first = nn.Conv2D(3, 4, 3)
+
+        def forward(self, x):
+            return self.second(self.first(x))
+
+    net = Backwards()
+    assert image_convolution(net, net) is net.first
+    assert not net.first._forward_pre_hooks and not net.second._forward_pre_hooks

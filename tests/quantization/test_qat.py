@@ -21,6 +21,8 @@ from tests.nn.reference import randomise
 
 CONFIG = "configs/demo/ppyoloe_nano_demo.yml"
 SIZE = 64
+# Of every network: the first, and the mean of the distribution.
+FLOAT = {"backbone.stem.conv1.conv", "yolo_head.proj_conv"}
 
 
 def detector(trained=True):
@@ -40,9 +42,7 @@ def measure(model, batches=3):
     model.train()
     with paddle.no_grad():
         for _ in range(batches):
-            feats = model.neck(model.backbone({"image": images()}))
-            for level, feat in enumerate(feats):
-                model.yolo_head._predict_level(level, feat)
+            model.yolo_head.predict_levels(model.neck(model.backbone({"image": images()})))
     model.eval()
     return model
 
@@ -61,11 +61,11 @@ def convolutions(model):
     return {name: layer for name, layer in model.named_sublayers() if isinstance(layer, nn.Conv2D)}
 
 
-def test_every_convolution_of_the_deployed_network_but_the_projection(quantized):
+def test_every_convolution_of_the_deployed_network_but_the_first_and_the_projection(quantized):
     _, model, twin = quantized
     layers, convs = quantized_layers(model), convolutions(twin)
-    assert set(layers) == set(convs) - {"yolo_head.proj_conv"} and len(layers) > 80
-    assert set(convolutions(model)) == {"yolo_head.proj_conv"}
+    assert set(layers) == set(convs) - FLOAT and len(layers) > 80
+    assert set(convolutions(model)) == FLOAT
     assert is_quantized(model) and not is_quantized(twin)
     for name, layer in layers.items():
         assert layer._fake_quant_weight._scale.shape == [layer.weight.shape[0]], name  # one a channel
@@ -142,10 +142,9 @@ def test_the_static_graph_answers_as_the_network(quantized, tmp_path):
 
 
 def test_layers_stay_float_by_name():
-    model = DetectorQAT(float_layers=["yolo_head.pred_*", "backbone.stem.conv1.conv"])(detector())
-    floats = set(convolutions(model)) - {"yolo_head.proj_conv"}
+    model = DetectorQAT(float_layers=["yolo_head.pred_*", "backbone.stem.conv2.conv"])(detector())
     heads = {f"yolo_head.pred_{kind}.{level}" for kind in ("cls", "reg") for level in range(3)}
-    assert floats == heads | {"backbone.stem.conv1.conv"}
+    assert set(convolutions(model)) - FLOAT == heads | {"backbone.stem.conv2.conv"}
 
 
 @pytest.mark.parametrize(
@@ -208,11 +207,15 @@ def test_a_layer_in_two_places_is_one_quantised_layer():
     class Twice(nn.Layer):
         def __init__(self):
             super().__init__()
+            self.stem = nn.Conv2D(3, 3, 1)
             self.first = nn.Conv2D(3, 3, 1)
             self.second = nn.Sequential(self.first, nn.ReLU())
 
+        def backbone(self, inputs):
+            return self.second(self.first(self.stem(inputs["image"])))
+
     model = DetectorQAT()(Twice())
-    assert model.first is model.second[0] and len(quantized_layers(model)) == 1
+    assert model.first is model.second[0] and list(quantized_layers(model)) == ["first"]
 
 
 def test_paddledetections_own_network_works():
@@ -222,5 +225,5 @@ def test_paddledetections_own_network_works():
     outputs = model.backbone({"image": images()})
     assert all(np.isfinite(value.numpy()).all() for value in outputs)
     outputs[-1].sum().backward()
-    conv = model.backbone.stem.conv1.conv
+    conv = model.backbone.stem.conv2.conv
     assert conv.weight.grad is not None and float(conv._fake_quant_input._state) != 1

@@ -19,7 +19,7 @@ def test_a_swish_network_has_every_range_that_the_engines_need(swish, tmp_path):
     (tmp_path / "infer_cfg.yml").write_text(yaml.safe_dump(config))
     files = find_calibration_images(str(swish.folder / "demo" / "images" / "train"), 8)
     kept, said = ["backbone.stem.conv1.conv", "yolo_head.pred_cls.1"], []
-    quantizer = PostTraining(files, float_layers=["*.stem.conv1.conv", "*pred_cls.1"], say=said.append)
+    quantizer = PostTraining(files, float_layers=["*pred_cls.1"], say=said.append)
     file = quantizer.save(swish.raw, str(tmp_path), [None, 3, SIDE, SIDE])
     assert quantizer.float_layers == kept and said == ["calibration: 8 images, method hist"]
     account = quantizer.account()

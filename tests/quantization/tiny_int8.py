@@ -36,8 +36,7 @@ def make_detector(config, pixels, seed=0):
     model.train()
     with paddle.no_grad():
         feats = model.neck(model.backbone({"image": paddle.to_tensor(np.concatenate([pixels, noise]))}))
-        for level, feat in enumerate(feats):
-            model.yolo_head._predict_level(level, feat)
+        model.yolo_head.predict_levels(feats)
     for norm in norms:
         norm._momentum = 0.9
         norm._variance.set_value(norm._variance + 0.1 * norm._variance.mean())
