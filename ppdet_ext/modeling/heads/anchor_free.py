@@ -141,7 +141,11 @@ class AnchorFreeHead(nn.Layer):
 
     def _predict(self, level, class_map, box_map):
         """Class logits [B, C, h, w] and box outputs [B, 4 * bins, h, w] of one level."""
-        return self.pred_cls[level](class_map), self.pred_reg[level](box_map)
+        return self.pred_cls[level](class_map), self._box_convs()[level](box_map)
+
+    def _box_convs(self):
+        """The convolutions that predict boxes, one a level."""
+        return self.pred_reg
 
     def predict_levels(self, feats):
         """:meth:`_predict` of each feature map, in the order of ``fpn_strides``."""

@@ -115,10 +115,8 @@ class EfficientRepHead(AnchorFreeHead):
         feat = self.stem[level](feat)
         return self.branch_cls[level](feat), self.branch_reg[level](feat)
 
-    def _predict(self, level, class_map, box_map):
-        if self.pred_direct is None or self.training:
-            return super()._predict(level, class_map, box_map)
-        return self.pred_cls[level](class_map), self.pred_direct[level](box_map)
+    def _box_convs(self):
+        return self.pred_reg if self.pred_direct is None or self.training else self.pred_direct
 
     def _with_auxiliary(self, losses, maps, outputs, positives, targets):
         added = {}
