@@ -21,9 +21,9 @@ sys.path.insert(0, str(ROOT))
 from ppdet_ext.environment import machine  # noqa: E402
 from ppdet_ext.evaluation.text_table import align  # noqa: E402
 
-# name: data set, config, float weights, slim config, weights of QAT. Each is trained by
+# name: data set, config, float weights and, where it is trained for INT8, slim config and weights of QAT. By
 #   tools/train.py -c CONFIG --eval        and        tools/train.py -c CONFIG --slim_config SLIM --eval
-# (with swish: -o pretrain_weights=... save_dir=output/swish, see the slim configs).
+# (with swish: -o pretrain_weights=... save_dir=output/swish, see the slim configs; RepOptimizer: search first).
 CASES = {
     "demo, ReLU": (
         "demo",
@@ -53,6 +53,21 @@ CASES = {
         "configs/slim/qat/blood_cells_qat.yml",
         "output/swish/blood_cells_qat/best_model",
     ),
+    "demo, YOLOv6": (
+        "demo",
+        "configs/demo/yolov6_nano_demo.yml",
+        "output/yolov6_nano_demo/model_final",
+    ),
+    "demo, YOLOv6 with QARepVGG": (
+        "demo",
+        "configs/demo/yolov6_nano_qarep_demo.yml",
+        "output/yolov6_nano_qarep_demo/model_final",
+    ),
+    "demo, YOLOv6 with RepOptimizer": (
+        "demo",
+        "configs/demo/yolov6_nano_repopt_demo.yml",
+        "output/yolov6_nano_repopt_demo/model_final",
+    ),
 }
 COMMAND = "import sys; from ppdet_ext.cli import main; sys.exit(main())"
 BUDGET = 0.5
@@ -71,19 +86,21 @@ def measure(case, folder, data, images):
     Raises:
         RuntimeError: a command failed; its last line is the reason.
     """
-    name, config, weights, slim, qat = CASES[case]
+    name, config, weights, *trained = CASES[case]
     options = [f"weights={weights}"]
     if name in data:
         options += [f"{key}.dataset_dir={data[name]}" for key in ("TrainDataset", "EvalDataset")]
     float_model = ["-c", config, "-o", *options]
-    trained = ["-c", config, "--slim_config", slim, "-o", f"weights={qat}", *options[1:]]
     quantize = ["quantize", "ptq", *float_model, "--images", str(images)]
     ways = {
         FP32: (["export", *float_model], float_model),
         PTQ: (quantize, float_model),
         BUDGETED: ([*quantize, "--max-drop", str(BUDGET)], float_model),
-        QAT: (["export", *trained], trained),
     }
+    if trained:
+        slim, qat = trained
+        model = ["-c", config, "--slim_config", slim, "-o", f"weights={qat}", *options[1:]]
+        ways[QAT] = (["export", *model], model)
     rows = {}
     for row, (command, model) in ways.items():
         if row == QAT and not os.path.isfile(qat + ".pdparams"):
