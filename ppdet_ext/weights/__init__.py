@@ -1,0 +1,1 @@
+"""Weights of other frameworks, in ours: `ppdet-ext weights convert`."""
