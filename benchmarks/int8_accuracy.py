@@ -23,7 +23,7 @@ from ppdet_ext.evaluation.text_table import align  # noqa: E402
 
 # name: data set, config, float weights and, where it is trained for INT8, slim config and weights of QAT. By
 #   tools/train.py -c CONFIG --eval        and        tools/train.py -c CONFIG --slim_config SLIM --eval
-# (with swish: -o pretrain_weights=... save_dir=output/swish, as the slim configs say; RepOptimizer: search first).
+# (with swish: -o pretrain_weights=... save_dir=output/swish, see slim configs; RepOptimizer: search first).
 CASES = {
     "demo, ReLU": (
         "demo",
