@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from ppdet_ext import compat
-from tests.training.tiny import ROOT, SIZE, VAL, make_workplace, run_python
+from tests.training.tiny import PPYOLOE, ROOT, SIZE, VAL, make_workplace, run_python
 
 CHECKOUT = os.environ.get("PPDET_CHECKOUT", "")
 TOOLS = Path(CHECKOUT) / "tools"
@@ -46,8 +46,8 @@ def plant_font(home, folder):
 class Checkout:
     """A folder in which the checkout's commands run."""
 
-    def __init__(self, folder):
-        self.folder = make_workplace(folder)
+    def __init__(self, folder, family=PPYOLOE):
+        self.folder = make_workplace(folder, family=family)
         self.home = folder / "home"
         plant_font(self.home, self.folder)
 

@@ -30,7 +30,7 @@ def block_builder(kind, act):
     """
     if kind == PLAIN:
         return lambda cin, cout, stride=1: ConvNormAct(cin, cout, 3, stride, act=act)
-    block = rep_block_class(kind)
+    block = rep_block_class(kind, beside=[PLAIN])
     return lambda cin, cout, stride=1: block(cin, cout, stride, identity=True, act=act)
 
 

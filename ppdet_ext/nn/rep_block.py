@@ -15,12 +15,13 @@ REP_BLOCKS = {
 }
 
 
-def rep_block_class(name):
+def rep_block_class(name, beside=()):
     """The class of the block called ``name``.
 
     Args:
         name (str): a key of ``REP_BLOCKS``: 'repvgg' (PP-YOLOE's), 'qarepvgg' (for INT8), or RepOptimizer's
             two runs (for INT8): 'repopt_search', then 'repopt' with the scales that the first has found.
+        beside (iterable[str]): names that the caller knows besides, for the message.
 
     Returns:
         type: takes the arguments of :class:`RepVGGBlock`.
@@ -29,5 +30,5 @@ def rep_block_class(name):
         ValueError: an unknown name; the nearest known one is named.
     """
     if str(name) not in REP_BLOCKS:
-        raise ValueError(f"unknown rep_block '{name}'; {choice(name, REP_BLOCKS)}")
+        raise ValueError(f"unknown rep_block '{name}'; {choice(name, [*REP_BLOCKS, *beside])}")
     return REP_BLOCKS[name]

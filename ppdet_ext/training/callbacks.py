@@ -6,7 +6,17 @@ import os
 from ppdet.engine.callbacks import Callback
 from tqdm import tqdm
 
-LOGGED = ("loss", "loss_cls", "loss_iou", "loss_dfl", "loss_distill")
+# Terms whose weighted sum is the loss; which there are depends on head and recipe.
+LOGGED = (
+    "loss",
+    "loss_cls",
+    "loss_iou",
+    "loss_dfl",
+    "loss_direct_iou",
+    "loss_aided_cls",
+    "loss_aided_iou",
+    "loss_distill",
+)
 
 
 class ProgressBar(Callback):

@@ -19,10 +19,10 @@ from ppdet_ext.runtime.manifest import load_manifest
 CONFIG = "configs/demo/ppyoloe_nano_demo.yml"
 
 
-def random_detector(overrides=None, seed=0):
+def random_detector(overrides=None, seed=0, config=CONFIG):
     """A demo-sized detector with random weights and BatchNorm statistics, and its config."""
     cfg = load_config(
-        CONFIG,
+        config,
         {"TestDataset": {"dataset_dir": None, "anno_path": "tests/export/labels.txt"}, **(overrides or {})},
     )
     cfg["TestDataset"] = create("TestDataset")()

@@ -17,6 +17,8 @@ from .upstream import CONFIGS, make_batch, parameter_count
 
 # Beyond so many parameters a model is made but not run.
 LARGE = 15e6
+# For what names a model without its size.
+NO_SIZE = {"width_mult": 0.25, "depth_mult": 0.33}
 
 
 def plain(node):
@@ -43,7 +45,11 @@ def test_the_configs_that_must_be_there():
         assert {f"ppyoloe_{size}_coco", f"ppyoloe_plus_{size}_coco"} <= names
     assert {"ppyoloe_nano_coco", "ppyoloe_nano_relu_coco", "ppyoloe_s_relu_coco"} <= names
     assert "ppyoloe_s_relu_qarep_coco" in names
-    assert "ppyoloe_nano_demo" in names
+    assert {f"yolov6_{size}_coco" for size in ("n", "s", "m", "l", "n6", "s6", "m6", "l6")} <= names
+    assert {"yolov6_v2_n_coco", "yolov6_v2_s_coco"} <= names
+    assert {"yolov6_s_qarep_coco", "yolov6_s_rep_head_coco"} <= names
+    assert {f"yolov6_{size}_distill_coco" for size in "nsml"} <= names
+    assert {"ppyoloe_nano_demo", "yolov6_nano_demo"} <= names
 
 
 def wake(model):
@@ -56,7 +62,8 @@ def wake(model):
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: str(path.relative_to(CONFIGS)))
 def test_config_loads_and_predicts(path):
-    config = load_config(str(path))
+    sized = "width_mult" in load_config(str(path))
+    config = load_config(str(path), {} if sized else NO_SIZE)
     model = create(config.architecture)
     assert type(model).__name__ == config.architecture
     if parameter_count(model) > LARGE:

@@ -87,13 +87,40 @@ def convolution(x, kernel, bias=None, stride=1, groups=1, dilation=1, padding_mo
     return y if bias is None else y + bias[:, None, None]
 
 
-def batch_norm(x, bn):
+def transposed_convolution(x, kernel, bias, stride):
+    """Every pixel adds its value times a kernel [Cin, Cout, k, k]; k is the stride, so they don't overlap."""
+    batch, _, height, width = x.shape
+    assert kernel.shape[2:] == (stride, stride)
+    y = np.zeros((batch, kernel.shape[1], height * stride, width * stride))
+    for row in range(stride):
+        for column in range(stride):
+            y[:, :, row::stride, column::stride] = np.einsum("bihw,io->bohw", x, kernel[:, :, row, column])
+    return y + bias[:, None, None]
+
+
+def batch_norm(x, bn, epsilon=None):
     """What a BatchNorm2D layer does in evaluation; its epsilon is a float32 in Paddle's kernels."""
     mean, variance, scale, shift = (
         array(t)[:, None, None] for t in (bn._mean, bn._variance, bn.weight, bn.bias)
     )
-    return (x - mean) / np.sqrt(variance + np.float64(np.float32(bn._epsilon))) * scale + shift
+    epsilon = np.float64(np.float32(bn._epsilon if epsilon is None else epsilon))
+    return (x - mean) / np.sqrt(variance + epsilon) * scale + shift
+
+
+def max_pool(x, size):
+    """The largest of a window of odd size around each pixel, cut off at the border."""
+    height, width = x.shape[2:]
+    y = np.empty_like(x)
+    for row in range(height):
+        for column in range(width):
+            rows, columns = (slice(max(i - size // 2, 0), i + size // 2 + 1) for i in (row, column))
+            y[:, :, row, column] = x[:, :, rows, columns].max((2, 3))
+    return y
 
 
 def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
+    return (1 + np.tanh(x / 2)) / 2
+
+
+def silu(x):
+    return x * sigmoid(x)

@@ -22,15 +22,21 @@ from ppdet_ext.nn import (
 )
 from ppdet_ext.nn.resize import spatial_size, upsample_like
 
-from .reference import array, batch_norm, convolution, random_input, randomise, relative_error, sigmoid
+from .reference import (
+    array,
+    batch_norm,
+    convolution,
+    max_pool,
+    random_input,
+    randomise,
+    relative_error,
+    sigmoid,
+    silu,
+)
 
 
 def count(layer):
     return sum(int(np.prod(p.shape)) for p in layer.parameters() if not p.stop_gradient)
-
-
-def silu(x):
-    return x * sigmoid(x)
 
 
 def conv_norm(layer, x, **geometry):
@@ -126,16 +132,6 @@ def test_the_default_gate_is_the_hard_one():
     x = random_input(2, 7, 5, 6)
     hard, plain = randomise(EffectiveSE(7, "hardsigmoid")), randomise(EffectiveSE(7))
     assert relative_error(plain(x).numpy(), hard(x).numpy()) <= 1e-6
-
-
-def max_pool(x, size):
-    height, width = x.shape[2:]
-    y = np.empty_like(x)
-    for row in range(height):
-        for column in range(width):
-            rows, columns = (slice(max(i - size // 2, 0), i + size // 2 + 1) for i in (row, column))
-            y[:, :, row, column] = x[:, :, rows, columns].max((2, 3))
-    return y
 
 
 def test_spp_equals_numpy():

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SIZE, TRAIN, VAL, BATCH = 96, 16, 8, 8
 
 CONFIG = f"""
-_BASE_: ['{ROOT}/configs/demo/ppyoloe_nano_demo.yml']
+_BASE_: ['{ROOT}/configs/demo/%(base)s.yml']
 epoch: 1
 log_iter: 1
 snapshot_epoch: 1
@@ -40,14 +40,16 @@ TestReader:
   inputs_def: {{image_shape: [3, {SIZE}, {SIZE}]}}
   sample_transforms: *transforms
 # So low that a model of two steps finds something to evaluate.
-ETHead: {{nms: {{score_threshold: 0.001}}}}
+%(head)s: {{nms: {{score_threshold: 0.001}}}}
 """
+PPYOLOE = {"base": "ppyoloe_nano_demo", "head": "ETHead"}
+YOLOV6 = {"base": "yolov6_nano_demo", "head": "EfficientRepHead"}
 
 
-def make_workplace(folder, train=TRAIN):
+def make_workplace(folder, train=TRAIN, family=PPYOLOE):
     """Writes `demo/` and `tiny.yml` into a folder; commands are to run there."""
     make_demo(folder / "demo", size=SIZE, train=train, val=VAL, progress=False)
-    (folder / "tiny.yml").write_text(CONFIG)
+    (folder / "tiny.yml").write_text(CONFIG % family)
     return folder
 
 

@@ -30,6 +30,10 @@ class RepBackbone(nn.Layer):
         wrong = [i for i in return_idx if not 0 <= i < len(layers)]
         if wrong:
             raise ValueError(f"{name}: return_idx {wrong[0]} names no stage of 0..{len(layers) - 1}")
+        if list(return_idx) != sorted(set(return_idx)):
+            raise ValueError(
+                f"{name}: return_idx {list(return_idx)} does not rise; maps leave the finest first, each once"
+            )
         if spp not in SPP_BLOCKS:
             raise ValueError(f"{name}: unknown spp '{spp}'; {choice(spp, SPP_BLOCKS)}")
         widths = scale_width_by_8(channels, width_mult)

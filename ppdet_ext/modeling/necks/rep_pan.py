@@ -83,6 +83,11 @@ class RepPAN(nn.Layer):
                 f"{name}: {levels} levels need {levels + self.finer} feature maps, not {len(in_channels)}; "
                 "set the backbone's return_idx"
             )
+        if in_strides and any(2 * finer != coarser for finer, coarser in zip(in_strides, in_strides[1:])):
+            raise ValueError(
+                f"{name}: feature maps of strides {list(in_strides)}, where each has to be twice the one "
+                "before; set the backbone's return_idx"
+            )
         incoming = list(in_channels)[::-1]
         lateral = scale_width_by_8(lateral_channels, width_mult)
         out = scale_width_by_8(out_channels, width_mult)
