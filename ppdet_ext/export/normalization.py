@@ -4,7 +4,8 @@ import contextlib
 
 import numpy as np
 import paddle
-import paddle.nn as nn
+
+from ppdet_ext.nn import image_convolution
 
 # The operator of infer_cfg.yml that leaves pixels as they are.
 PLAIN_PIXELS = {"is_scale": False, "mean": [0.0, 0.0, 0.0], "norm_type": "none", "std": [1.0, 1.0, 1.0]}
@@ -67,22 +68,11 @@ class Normalization:
 
 
 def _first_conv(graph):
-    """The convolution that the image goes into, found by running the graph."""
-    called = []
-    hooks = [
-        layer.register_forward_pre_hook(lambda layer, inputs: called.append(layer))
-        for layer in graph.sublayers()
-        if isinstance(layer, nn.Conv2D)
-    ]
-    try:
-        with paddle.no_grad():
-            graph(paddle.zeros([1, 3, 64, 64]))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    if not called or called[0].weight.shape[1] != 3:
+    """The convolution that the image goes into."""
+    conv = image_convolution(graph, graph)
+    if conv is None or conv.weight.shape[1] != 3:
         raise ValueError(
             "the network does not begin with a convolution over the image's three channels; "
             "leave the normalisation outside"
         )
-    return called[0]
+    return conv

@@ -7,6 +7,7 @@ from .conv import ConvNormAct, SeparableConvNormAct, set_batch_norm
 from .csp import CSPRepStage, CSPStage, RepResidualBlock
 from .dropblock import DropBlock
 from .ese import EffectiveSE
+from .image_conv import image_convolution
 from .qarepvgg import QARepVGGBlock
 from .rep_block import REP_BLOCKS, rep_block_class
 from .rep_scales import load_rep_scales
@@ -28,6 +29,7 @@ __all__ = [
     "CSPStage",
     "DropBlock",
     "EffectiveSE",
+    "image_convolution",
     "load_rep_scales",
     "QARepVGGBlock",
     "rep_block_class",

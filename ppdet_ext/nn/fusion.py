@@ -123,19 +123,3 @@ def conv_like(conv, kernel, bias):
     fused.bias.set_value(paddle.to_tensor(bias.astype(numpy_dtype)))
     fused.eval()
     return fused
-
-
-def fuse_branches(block, branches):
-    """Puts a block of branches into its deployed form: ``block.conv`` instead of ``branches``.
-
-    Args:
-        block (nn.Layer): has ``deployed``, ``conv1.conv`` of the fused convolution's geometry and
-            ``equivalent_kernel_bias()``; one that is deployed stays as it is.
-        branches (iterable[str]): the attributes that the convolution replaces.
-    """
-    if block.deployed:
-        return
-    block.conv = conv_like(block.conv1.conv, *block.equivalent_kernel_bias())
-    for branch in branches:
-        delattr(block, branch)
-    block.deployed = True

@@ -12,22 +12,15 @@ from paddle.nn.initializer import Constant
 from paddle.regularizer import L2Decay
 from paddle.utils import unique_name
 
-from .activation import build_activation
 from .conv import ConvNormAct, batch_norm
-from .fusion import conv3x3, fold_bn, fold_conv_bn, fuse_branches, identity_kernel, pad_kernel, weight_array
+from .fusion import fold_bn, fold_conv_bn, identity_kernel, pad_kernel, weight_array
+from .rep_base import RepBlock
 
 NOT_SET = (
     "rep_block: repopt trains with the scales of a search; give YOLODetector.rep_scales the .pdparams of a "
     "run with rep_block: repopt_search, or load a checkpoint of a run with rep_block: repopt"
 )
-
-
-def _refuse_alpha(block, alpha):
-    if alpha:
-        raise ValueError(
-            f"{type(block).__name__}: no alpha, since every branch has a scale a channel; set use_alpha: "
-            "false or rep_block: repvgg"
-        )
+SCALED = "every branch has a scale a channel"
 
 
 def _sum_of_branches(dense, small, scales, groups):
@@ -101,7 +94,7 @@ class ScaledConv(ChannelScale):
         return super().forward(self.conv(x))
 
 
-class RepOptSearchBlock(nn.Layer):
+class RepOptSearchBlock(RepBlock):
     r"""The block of a search: what its scales have learnt is what :class:`RepOptBlock` trains with.
 
     .. code-block:: text
@@ -119,78 +112,36 @@ class RepOptSearchBlock(nn.Layer):
     block here does not know its place, few have an identity, and without one the BatchNorm after the sum
     takes a common factor away again.
 
-    Args:
-        in_channels, out_channels (int): Cin, Cout.
-        stride, groups, dilation (int): of the 3x3 branch; the others follow.
-        identity (bool): add the scaled input where shapes allow (Cin = Cout, stride 1).
-        alpha (bool): refused; the 1x1 branch has a scale a channel.
-        act (str | None | nn.Layer): after the norm.
-        padding_mode (str): zeros, reflect, replicate or circular.
-        deploy (bool): build the deployed form at once.
-        bn_epsilon, bn_momentum (float): of the BatchNorm.
-
-    Raises:
-        ValueError: ``alpha`` is asked for.
+    Args: see :class:`RepBlock`; ``alpha`` is refused.
 
     Source: RepOptimizer, arXiv:2205.15242 (the hyper-search model of RepOpt-VGG); weight decay of the scales
     and their start from DingXiaoH/RepOptimizers (MIT), commit 2e45ff5.
     """
 
-    def __init__(
-        self,
-        in_channels,
-        out_channels,
-        stride=1,
-        groups=1,
-        dilation=1,
-        identity=False,
-        alpha=False,
-        act="relu",
-        padding_mode="zeros",
-        deploy=False,
-        bn_epsilon=1e-5,
-        bn_momentum=0.9,
+    branches = ("conv1", "conv2", "identity", "bn")
+    no_alpha = SCALED
+
+    def _make_branches(
+        self, in_channels, out_channels, stride, groups, dilation, identity, alpha, padding_mode, bn
     ):
-        super().__init__()
-        _refuse_alpha(self, alpha)
-        self.act = build_activation(act)
-        self.deployed = deploy
-        if deploy:
-            self.conv = conv3x3(in_channels, out_channels, stride, groups, dilation, padding_mode)
-            return
         self.conv1 = ScaledConv(in_channels, out_channels, 3, stride, groups, dilation, padding_mode)
         self.conv2 = ScaledConv(in_channels, out_channels, 1, stride, groups)
-        has_identity = identity and in_channels == out_channels and stride == 1
         # It decays as a kernel does: it stands for a trainable depthwise 1x1 convolution.
-        self.identity = ChannelScale(in_channels, decay=True) if has_identity else None
-        self.bn = batch_norm(out_channels, bn_epsilon, bn_momentum)
+        self.identity = ChannelScale(in_channels, decay=True) if identity else None
+        self.bn = batch_norm(out_channels, bn["bn_epsilon"], bn["bn_momentum"])
 
-    def forward(self, x):
-        if self.deployed:
-            return self.act(self.conv(x))
+    def _run_branches(self, x):
         y = self.conv1(x) + self.conv2(x)
-        if self.identity is not None:
-            y = y + self.identity(x)
-        return self.act(self.bn(y))
+        return self.bn(y if self.identity is None else y + self.identity(x))
 
     def equivalent_kernel_bias(self):
-        """The one convolution that equals the branches and the norm after them.
-
-        Returns:
-            tuple(ndarray, ndarray): kernel [Cout, Cin / groups, 3, 3] and bias [Cout], float64.
-        """
         branches = (self.conv1, self.conv2, self.identity)
         scales = [None if branch is None else branch.scale.numpy() for branch in branches]
         dense, small = weight_array(self.conv1.conv), weight_array(self.conv2.conv)
         return fold_bn(_sum_of_branches(dense, small, scales, self.conv1.conv._groups), None, self.bn)
 
-    @paddle.no_grad()
-    def convert_to_deploy(self):
-        """Replaces branches and norm by their one convolution; a second call does nothing."""
-        fuse_branches(self, ("conv1", "conv2", "identity", "bn"))
 
-
-class RepOptBlock(nn.Layer):
+class RepOptBlock(RepBlock):
     r"""One 3x3 convolution that SGD trains as if it were three branches with constant scales.
 
     .. code-block:: text
@@ -210,67 +161,33 @@ class RepOptBlock(nn.Layer):
     Its rows are s3, s1 and 1, or all 0: not set, by :meth:`set_scales` or a checkpoint. The row of ones also
     tells by how much an average over training steps has scaled the buffer.
 
-    Args:
-        in_channels, out_channels (int): Cin, Cout.
-        stride, groups, dilation (int): of the convolution.
-        identity (bool): with an identity where shapes allow (Cin = Cout, stride 1).
-        alpha (bool): refused; the 1x1 branch has a scale a channel.
-        act (str | None | nn.Layer): after the norm.
-        padding_mode (str): zeros, reflect, replicate or circular.
-        deploy (bool): build the deployed form at once.
-        bn_epsilon, bn_momentum (float): of the BatchNorm.
+    Args: see :class:`RepBlock`; ``alpha`` is refused.
 
     Raises:
-        ValueError: ``alpha`` is asked for; in training, the scales are not set.
+        ValueError: in training, the scales are not set.
 
     Source: RepOptimizer, arXiv:2205.15242, section 3; DingXiaoH/RepOptimizers (MIT), commit 2e45ff5.
     """
 
-    def __init__(
-        self,
-        in_channels,
-        out_channels,
-        stride=1,
-        groups=1,
-        dilation=1,
-        identity=False,
-        alpha=False,
-        act="relu",
-        padding_mode="zeros",
-        deploy=False,
-        bn_epsilon=1e-5,
-        bn_momentum=0.9,
+    branches = ("conv1", "scales")
+    no_alpha = SCALED
+
+    def _make_branches(
+        self, in_channels, out_channels, stride, groups, dilation, identity, alpha, padding_mode, bn
     ):
-        super().__init__()
-        _refuse_alpha(self, alpha)
-        self.act = build_activation(act)
-        self.deployed = deploy
-        if deploy:
-            self.conv = conv3x3(in_channels, out_channels, stride, groups, dilation, padding_mode)
-            return
         self.conv1 = ConvNormAct(
-            in_channels,
-            out_channels,
-            3,
-            stride,
-            groups,
-            dilation,
-            padding_mode=padding_mode,
-            bn_epsilon=bn_epsilon,
-            bn_momentum=bn_momentum,
+            in_channels, out_channels, 3, stride, groups, dilation, padding_mode=padding_mode, **bn
         )
-        self.has_identity = identity and in_channels == out_channels and stride == 1
+        self.has_identity = identity
         self.register_buffer("scales", paddle.zeros([3, out_channels], paddle.get_default_dtype()))
         self.not_set = NOT_SET  # the error of a training without scales; who knows more says more
         self._checked = False
         self._hook_gradient()
 
-    def forward(self, x):
-        if self.deployed:
-            return self.act(self.conv(x))
+    def _run_branches(self, x):
         if self.training and paddle.in_dynamic_mode():
             self._check_scales()
-        return self.act(self.conv1(x))
+        return self.conv1(x)
 
     def _check_scales(self):
         if not self._checked:  # once: to look at values makes a GPU wait
@@ -330,17 +247,7 @@ class RepOptBlock(nn.Layer):
         self.scales.set_value(scales.astype(self.scales.numpy().dtype))
 
     def equivalent_kernel_bias(self):
-        """The convolution and its norm as one convolution.
-
-        Returns:
-            tuple(ndarray, ndarray): kernel [Cout, Cin / groups, 3, 3] and bias [Cout], float64.
-        """
         return fold_conv_bn(self.conv1.conv, self.conv1.bn)
-
-    @paddle.no_grad()
-    def convert_to_deploy(self):
-        """Folds the norm into the convolution and drops the scales; a second call does nothing."""
-        fuse_branches(self, ("conv1", "scales"))
 
 
 def _masked(block, gradient):

@@ -2,7 +2,6 @@
 
 from fnmatch import fnmatchcase
 
-import paddle
 import paddle.nn as nn
 
 from ppdet_ext.nearest import choice
@@ -26,34 +25,6 @@ def convolution_weights(graph):
                 layer.weight.name
             )
     return names
-
-
-def image_convolution(network, forward):
-    """The convolution that reads the image. It stays float, after training and in it.
-
-    It sees all of a photograph through 27 weights a channel, and what it rounds away no later layer has: on
-    blood cells it alone costs 2 points of AP, of one percent of the multiplications.
-
-    Args:
-        network (nn.Layer): in evaluation mode.
-        forward (callable): takes images [1, 3, 64, 64] float32 and runs the network on them.
-
-    Returns:
-        nn.Conv2D: the first that is computed.
-    """
-    seen = []
-    watches = [
-        layer.register_forward_pre_hook(lambda layer, inputs: seen.append(layer))
-        for layer in network.sublayers()
-        if isinstance(layer, nn.Conv2D)
-    ]
-    try:
-        with paddle.no_grad():
-            forward(paddle.zeros([1, 3, 64, 64]))
-    finally:
-        for watch in watches:
-            watch.remove()
-    return seen[0]
 
 
 def match_layers(patterns, names, key="--float-layers"):

@@ -11,10 +11,10 @@ from ppdet.core.workspace import register
 
 from ppdet_ext.compat import quantizes
 from ppdet_ext.nearest import choice
-from ppdet_ext.nn import reparameterize
+from ppdet_ext.nn import image_convolution, reparameterize
 from ppdet_ext.training.checkpoint import check_fits
 
-from .layers import image_convolution, match_layers
+from .layers import match_layers
 
 __all__ = ["DetectorQAT"]
 

@@ -14,11 +14,12 @@ from ppdet_ext.export.onnx_model import DEFAULT_OPSET, save_onnx
 from ppdet_ext.export.onnx_qdq import FITTING, place
 from ppdet_ext.export.onnx_ranges import read_quantized
 from ppdet_ext.export.paddle_model import NAME, save_paddle
+from ppdet_ext.nn import image_convolution
 from ppdet_ext.runtime import Detector
 
 from .budget import fewest_float
 from .calibration import CalibrationImages
-from .layers import convolution_weights, image_convolution, match_layers
+from .layers import convolution_weights, match_layers
 from .post_training import METHODS, calibrate, save_quantized, write_again
 from .ranking import rank_layers
 
@@ -90,6 +91,7 @@ class PostTraining:
             scales = calibrate(source, images, self.method)
             # PaddleSlim does not write those of what goes into SiLU, which it does not know.
             self.thresholds = {name: value for name, value in scales.items() if np.ndim(value) == 0}
+            # What it rounds away of a photograph, seen through 27 weights a channel, no later layer has.
             kept = {weights[layer] for layer in chosen} | {image_convolution(raw, raw).weight.name}
             layers = {weight: layer for layer, weight in weights.items()}
             model_file = save_quantized(source, folder, scales, images, kept)

@@ -20,6 +20,13 @@ def check_positive(owner, **values):
             raise ValueError(f"{owner}: {name} is {value!r}; give a number above 0")
 
 
+def freeze(network):
+    """Puts a network into evaluation mode and stops all gradients at its parameters, for ever."""
+    network.eval()
+    for parameter in network.parameters():
+        parameter.stop_gradient = True
+
+
 class Distillation:
     """What the two kinds share: the teacher's run on each batch, and the loss that joins the others.
 
@@ -52,9 +59,7 @@ class Distillation:
                     f"{type(self).__name__}: {type(student).__name__} has no {part}; distillation works with "
                     "detectors of backbone, neck and yolo_head"
                 )
-        teacher.eval()
-        for parameter in teacher.parameters():
-            parameter.stop_gradient = True
+        freeze(teacher)
         self._teacher = teacher
         self._watch(student)
         student.register_forward_post_hook(self._join)

@@ -8,10 +8,11 @@ import paddle
 import paddle.nn.functional as F
 from ppdet.core.workspace import register
 
+from ppdet_ext.modeling.heads.rows import level_rows
 from ppdet_ext.nn.state_file import read_state_file
 
 from . import distillation_losses as losses
-from .distillation import check_positive
+from .distillation import check_positive, freeze
 
 __all__ = ["SelfDistillation"]
 
@@ -119,9 +120,7 @@ class SelfDistillation:
                 "parameters do not fit; it has to be of the same config, with the same reg_max"
             )
         teacher.set_state_dict(state)
-        teacher.eval()
-        for parameter in teacher.parameters():
-            parameter.stop_gradient = True
+        freeze(teacher)
         return teacher
 
     def _loss(self, head, outputs, positives, targets):
@@ -129,8 +128,8 @@ class SelfDistillation:
         with paddle.no_grad():
             feats = teacher.neck(teacher.backbone(targets))
             goals = teacher.yolo_head.predict_levels(feats)
-        logits, regression = _rows(outputs)
-        their_logits, their_regression = _rows(goals)
+        logits, regression = map(level_rows, zip(*outputs))
+        their_logits, their_regression = map(level_rows, zip(*goals))
         loss = self.class_weight * head.loss_weight["class"] * self._class_loss(logits, their_logits)
         if positives.count:
             rows = [positives.rows(values) for values in (regression, their_regression)]
@@ -150,11 +149,3 @@ class SelfDistillation:
         """Divergence of the softmax over the probabilities of the classes, summed over everything."""
         one, other = F.sigmoid(logits), F.sigmoid(their_logits)
         return losses.divergence_of_softmax(one, other, self.temperature).sum()
-
-
-def _rows(outputs):
-    """Class logits [B, L, C] and box outputs [B, L, 4 * bins] of all levels, float32."""
-    return [
-        paddle.concat([level.astype("float32").flatten(2).transpose([0, 2, 1]) for level in kind], axis=1)
-        for kind in zip(*outputs)
-    ]

@@ -2,7 +2,8 @@
 
 import pytest
 
-from ppdet_ext.quantization.layers import convolution_weights, image_convolution, match_layers
+from ppdet_ext.nn import image_convolution
+from ppdet_ext.quantization.layers import convolution_weights, match_layers
 
 NAMES = ["backbone.stem.conv1.conv", "yolo_head.pred_cls.0", "yolo_head.pred_cls.1", "yolo_head.pred_reg.0"]
 

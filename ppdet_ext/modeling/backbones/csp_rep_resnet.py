@@ -1,21 +1,20 @@
 """PP-YOLOE's backbone."""
 
 import paddle.nn as nn
-from paddle.distributed.fleet.utils import recompute
 from ppdet.core.workspace import register, serializable
-from ppdet.modeling.shape_spec import ShapeSpec
 
 from ppdet_ext.nn import ConvNormAct, CSPRepStage
 from ppdet_ext.nn.activation import build_activation
 
 from ..scaling import scale_depth, scale_width
+from .staged import StagedBackbone
 
 __all__ = ["CSPRepResNet"]
 
 
 @register
 @serializable
-class CSPRepResNet(nn.Layer):
+class CSPRepResNet(StagedBackbone):
     """A stem of stride 2, then CSP stages of RepVGG residual blocks, each of stride 2.
 
     .. code-block:: text
@@ -62,14 +61,7 @@ class CSPRepResNet(nn.Layer):
         rep_block="repvgg",
     ):
         super().__init__()
-        if len(layers) != len(channels) - 1:
-            raise ValueError(
-                f"CSPRepResNet: {len(channels)} channels (stem and stages) need {len(channels) - 1} "
-                f"entries in layers, not {len(layers)}"
-            )
-        wrong = [i for i in return_idx if not 0 <= i < len(layers)]
-        if wrong:
-            raise ValueError(f"CSPRepResNet: return_idx {wrong[0]} names no stage of 0..{len(layers) - 1}")
+        self._check_stages(layers, channels, return_idx)
         widths = scale_width(channels, width_mult)
         depths = scale_depth(layers, depth_mult)
         half = widths[0] // 2
@@ -101,25 +93,3 @@ class CSPRepResNet(nn.Layer):
             ]
         )
         self._channels = widths[1:]
-
-    def forward(self, inputs):
-        """Extracts the feature maps.
-
-        Args:
-            inputs (dict): 'image' [B, 3, H, W] float32, H and W multiples of the last stride.
-
-        Returns:
-            list[Tensor]: ``[B, C_i, H / s_i, W / s_i]`` for each stage of ``return_idx``.
-        """
-        x = self.stem(inputs["image"])
-        feats = []
-        for i, stage in enumerate(self.stages):
-            x = recompute(stage, x) if self.use_checkpoint and self.training else stage(x)
-            if i in self.return_idx:
-                feats.append(x)
-        return feats
-
-    @property
-    def out_shape(self):
-        """list[ShapeSpec]: channels and stride of each returned feature map."""
-        return [ShapeSpec(channels=self._channels[i], stride=4 * 2**i) for i in self.return_idx]

@@ -2,17 +2,17 @@
 
 import paddle.nn as nn
 from ppdet.core.workspace import register, serializable
-from ppdet.modeling.shape_spec import ShapeSpec
 
 from ppdet_ext.nearest import choice
 from ppdet_ext.nn import SPP_BLOCKS, YOLOV6_BATCH_NORM, BepC3, RepStack, block_builder, set_batch_norm
 
 from ..scaling import scale_depth, scale_width_by_8
+from .staged import StagedBackbone
 
 __all__ = ["CSPBepBackbone", "EfficientRep"]
 
 
-class RepBackbone(nn.Layer):
+class RepBackbone(StagedBackbone):
     """What both backbones are; arguments as there.
 
     Args:
@@ -21,21 +21,9 @@ class RepBackbone(nn.Layer):
 
     def __init__(self, layers, channels, act, return_idx, spp, rep_block, width_mult, depth_mult, stage):
         super().__init__()
-        name = type(self).__name__
-        if len(layers) != len(channels) - 1:
-            raise ValueError(
-                f"{name}: {len(channels)} channels (stem and stages) need {len(channels) - 1} entries in "
-                f"layers, not {len(layers)}"
-            )
-        wrong = [i for i in return_idx if not 0 <= i < len(layers)]
-        if wrong:
-            raise ValueError(f"{name}: return_idx {wrong[0]} names no stage of 0..{len(layers) - 1}")
-        if list(return_idx) != sorted(set(return_idx)):
-            raise ValueError(
-                f"{name}: return_idx {list(return_idx)} does not rise; maps leave the finest first, each once"
-            )
+        self._check_stages(layers, channels, return_idx)
         if spp not in SPP_BLOCKS:
-            raise ValueError(f"{name}: unknown spp '{spp}'; {choice(spp, SPP_BLOCKS)}")
+            raise ValueError(f"{type(self).__name__}: unknown spp '{spp}'; {choice(spp, SPP_BLOCKS)}")
         widths = scale_width_by_8(channels, width_mult)
         block = block_builder(rep_block, act)
         self.return_idx = list(return_idx)
@@ -50,28 +38,6 @@ class RepBackbone(nn.Layer):
         self.stages[-1].add_sublayer("spp", pool(widths[-1], pool_act))
         self._channels = widths[1:]
         set_batch_norm(self, **YOLOV6_BATCH_NORM)
-
-    def forward(self, inputs):
-        """Extracts the feature maps.
-
-        Args:
-            inputs (dict): 'image' [B, 3, H, W] float32, H and W multiples of the last stride.
-
-        Returns:
-            list[Tensor]: ``[B, C_i, H / s_i, W / s_i]`` for each stage of ``return_idx``.
-        """
-        x = self.stem(inputs["image"])
-        feats = []
-        for i, stage in enumerate(self.stages):
-            x = stage(x)
-            if i in self.return_idx:
-                feats.append(x)
-        return feats
-
-    @property
-    def out_shape(self):
-        """list[ShapeSpec]: channels and stride of each returned feature map."""
-        return [ShapeSpec(channels=self._channels[i], stride=4 * 2**i) for i in self.return_idx]
 
 
 @register

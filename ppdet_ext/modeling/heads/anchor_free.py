@@ -11,6 +11,7 @@ from paddle.nn.initializer import Constant
 from ..anchors import anchor_points, boxes_to_distances, distances_to_boxes, grid_boxes
 from ..losses import CLASSIFICATION_LOSSES, IOU_LOSSES, distribution_focal_loss
 from .positives import Positives
+from .rows import level_rows
 
 # A probability of 0.01 for every class at the start keeps the first steps from drowning in background
 # (RetinaNet, arXiv:1708.02002, section 4.1).
@@ -172,11 +173,8 @@ class AnchorFreeHead(nn.Layer):
         outputs = [self._predict(level, *pair) for level, pair in enumerate(maps)]
         points, strides, counts = anchor_points(feats, self.fpn_strides, self.grid_cell_offset)
         if self.training:
-            logits = paddle.concat([c.flatten(2).transpose([0, 2, 1]) for c, _ in outputs], axis=1)
-            regression = paddle.concat([r.flatten(2).transpose([0, 2, 1]) for _, r in outputs], axis=1)
-            losses, positives = self._loss(
-                logits.astype("float32"), regression.astype("float32"), points, strides, counts, targets
-            )
+            logits, regression = map(level_rows, zip(*outputs))
+            losses, positives = self._loss(logits, regression, points, strides, counts, targets)
             return self._with_auxiliary(losses, maps, outputs, positives, targets)
         # Levels are joined first, so that a deployed graph has one sigmoid and one softmax. By reshape, since
         # Paddle Lite's optimizer dies of flatten; with the channels told, no shape is left to compute.

@@ -1,6 +1,5 @@
 """YOLOv6's head."""
 
-import paddle
 import paddle.nn as nn
 from ppdet.core.workspace import register
 
@@ -9,6 +8,7 @@ from ppdet_ext.nn import YOLOV6_BATCH_NORM, ConvNormAct, block_builder, set_batc
 from ..anchors import distances_to_boxes
 from .anchor_aided import AnchorAidedBranch
 from .anchor_free import BOX_BIAS, AnchorFreeHead, prediction_convs
+from .rows import level_rows
 
 __all__ = ["EfficientRepHead"]
 
@@ -132,9 +132,7 @@ class EfficientRepHead(AnchorFreeHead):
 
     def _direct_loss(self, maps, positives):
         """IoU loss of the directly predicted boxes, on the positives of the distributions."""
-        distances = [pred(box_map) for pred, box_map in zip(self.pred_direct, maps)]
-        distances = paddle.concat([d.flatten(2).transpose([0, 2, 1]) for d in distances], axis=1)
-        distances = distances.astype("float32")
+        distances = level_rows([pred(box_map) for pred, box_map in zip(self.pred_direct, maps)])
         if not positives.count:
             return distances.sum() * 0.0
         predicted = distances_to_boxes(positives.points, positives.rows(distances))

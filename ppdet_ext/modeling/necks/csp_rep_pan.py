@@ -3,20 +3,20 @@
 import paddle
 import paddle.nn as nn
 from ppdet.core.workspace import register, serializable
-from ppdet.modeling.shape_spec import ShapeSpec
 
 from ppdet_ext.nn import ConvNormAct, CSPStage, DropBlock
 from ppdet_ext.nn.activation import build_activation
 from ppdet_ext.nn.resize import upsample_like
 
 from ..scaling import scale_depth, scale_width
+from .pyramid import Pyramid
 
 __all__ = ["CSPRepPAN"]
 
 
 @register
 @serializable
-class CSPRepPAN(nn.Layer):
+class CSPRepPAN(Pyramid):
     """Top-down then bottom-up fusion with CSP stages of RepVGG blocks.
 
     .. code-block:: text
@@ -145,16 +145,3 @@ class CSPRepPAN(nn.Layer):
             x = self.pan_stages[i](paddle.concat([self.pan_routes[i](x), down[i]], axis=1))
             up.append(x)
         return up[::-1]
-
-    @classmethod
-    def from_config(cls, cfg, input_shape):
-        strides = [s.stride for s in input_shape]
-        return {
-            "in_channels": [s.channels for s in input_shape],
-            "in_strides": strides if all(strides) else None,
-        }
-
-    @property
-    def out_shape(self):
-        """list[ShapeSpec]: channels and stride of each level, coarsest first."""
-        return [ShapeSpec(channels=c, stride=s) for c, s in zip(self._channels, self._strides)]

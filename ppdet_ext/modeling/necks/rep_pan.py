@@ -3,7 +3,6 @@
 import paddle
 import paddle.nn as nn
 from ppdet.core.workspace import register, serializable
-from ppdet.modeling.shape_spec import ShapeSpec
 
 from ppdet_ext.nn import (
     YOLOV6_BATCH_NORM,
@@ -16,13 +15,14 @@ from ppdet_ext.nn import (
 )
 
 from ..scaling import scale_depth, scale_width_by_8
+from .pyramid import Pyramid
 
 __all__ = ["RepBiFPAN", "RepPAN"]
 
 
 @register
 @serializable
-class RepPAN(nn.Layer):
+class RepPAN(Pyramid):
     """The neck of YOLOv6 2.0: a transposed convolution upsamples, concatenation joins.
 
     .. code-block:: text
@@ -146,19 +146,6 @@ class RepPAN(nn.Layer):
             x = stage(paddle.concat([down(x), aside], axis=1))
             out.append(x)
         return out[::-1]
-
-    @classmethod
-    def from_config(cls, cfg, input_shape):
-        strides = [s.stride for s in input_shape]
-        return {
-            "in_channels": [s.channels for s in input_shape],
-            "in_strides": strides if all(strides) else None,
-        }
-
-    @property
-    def out_shape(self):
-        """list[ShapeSpec]: channels and stride of each level, coarsest first."""
-        return [ShapeSpec(channels=c, stride=s) for c, s in zip(self._channels, self._strides)]
 
 
 @register
