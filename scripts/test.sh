@@ -24,4 +24,5 @@ esac
 for argument in "$@"; do
   [ ! -e "${argument%%::*}" ] || exec "$venv"/bin/python -m pytest -q "$@"
 done
-exec "$venv"/bin/python -m pytest -q tests "$@"
+# The whole suite in two processes, a file in one of them, each with a core of its own.
+OMP_NUM_THREADS=1 exec "$venv"/bin/python -m pytest -q -n 2 --dist loadfile tests "$@"
