@@ -24,5 +24,7 @@ esac
 for argument in "$@"; do
   [ ! -e "${argument%%::*}" ] || exec "$venv"/bin/python -m pytest -q "$@"
 done
-# The whole suite in two processes, a file in one of them, each with a core of its own.
-OMP_NUM_THREADS=1 exec "$venv"/bin/python -m pytest -q -n 2 --dist loadfile tests "$@"
+# The whole suite in two processes, each with a core of its own. They share it as they go (`worksteal`), which goes
+# on where one of them dies (`loadfile` waits for ever); what it died of has one more try, counted as a rerun.
+OMP_NUM_THREADS=1 exec "$venv"/bin/python -m pytest -q -n 2 --dist worksteal \
+  --reruns 1 --only-rerun "crashed while running" tests "$@"
