@@ -14,6 +14,8 @@ from .rep_scales import load_rep_scales
 from .reparameterize import reparameterize
 from .repopt import RepOptBlock, RepOptSearchBlock
 from .repvgg import RepVGGBlock
+from .same_pad import SameConv2D, SameMaxPool2D, same_padding
+from .separable import SeparableConv2D
 from .spp import CSPSPPF, SPP, SPP_BLOCKS, SPPF
 
 __all__ = [
@@ -40,6 +42,10 @@ __all__ = [
     "RepResidualBlock",
     "RepStack",
     "RepVGGBlock",
+    "SameConv2D",
+    "SameMaxPool2D",
+    "same_padding",
+    "SeparableConv2D",
     "SeparableConvNormAct",
     "set_batch_norm",
     "SPP",

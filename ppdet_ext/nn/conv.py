@@ -6,6 +6,7 @@ from paddle.regularizer import L2Decay
 
 from .activation import build_activation
 from .fusion import conv_like, fold_conv_bn
+from .same_pad import SameConv2D
 
 
 def batch_norm(channels, epsilon=1e-5, momentum=0.9):
@@ -45,6 +46,9 @@ class ConvNormAct(nn.Layer):
         act (str | None | nn.Layer): see :func:`build_activation`.
         padding_mode (str): zeros, reflect, replicate or circular.
         bn_epsilon, bn_momentum (float): Paddle's momentum (the share of the old value that is kept).
+        same (bool): SAME padding (:class:`SameConv2D`), zeros; without dilation.
+        bias (bool): the convolution has a bias, which the BatchNorm makes superfluous but some published
+            checkpoints hold.
     """
 
     def __init__(
@@ -59,19 +63,24 @@ class ConvNormAct(nn.Layer):
         padding_mode="zeros",
         bn_epsilon=1e-5,
         bn_momentum=0.9,
+        same=False,
+        bias=False,
     ):
         super().__init__()
-        self.conv = nn.Conv2D(
-            in_channels,
-            out_channels,
-            kernel_size,
-            stride=stride,
-            padding=dilation * (kernel_size // 2),
-            dilation=dilation,
-            groups=groups,
-            padding_mode=padding_mode,
-            bias_attr=False,
-        )
+        if same:
+            self.conv = SameConv2D(in_channels, out_channels, kernel_size, stride, groups, bias)
+        else:
+            self.conv = nn.Conv2D(
+                in_channels,
+                out_channels,
+                kernel_size,
+                stride=stride,
+                padding=dilation * (kernel_size // 2),
+                dilation=dilation,
+                groups=groups,
+                padding_mode=padding_mode,
+                bias_attr=None if bias else False,
+            )
         self.bn = batch_norm(out_channels, bn_epsilon, bn_momentum)
         self.act = build_activation(act)
 

@@ -94,18 +94,9 @@ def conv3x3(in_channels, out_channels, stride=1, groups=1, dilation=1, padding_m
     )
 
 
-def conv_like(conv, kernel, bias):
-    """Makes a convolution with bias of the geometry of ``conv``, holding ``kernel`` and ``bias``.
-
-    Args:
-        conv (nn.Conv2D): gives stride, padding, dilation, groups, padding mode and dtype.
-        kernel (ndarray): [Cout, Cin / groups, k, k].
-        bias (ndarray): [Cout].
-
-    Returns:
-        nn.Conv2D: in evaluation mode.
-    """
-    fused = nn.Conv2D(
+def _blank(conv):
+    """A convolution with bias of the geometry of a plain one, with fresh weights."""
+    return nn.Conv2D(
         conv._in_channels,
         conv._out_channels,
         conv._kernel_size,
@@ -115,6 +106,21 @@ def conv_like(conv, kernel, bias):
         groups=conv._groups,
         padding_mode=conv._padding_mode,
     )
+
+
+def conv_like(conv, kernel, bias):
+    """Makes a convolution with bias of the geometry of ``conv``, holding ``kernel`` and ``bias``.
+
+    Args:
+        conv (nn.Conv2D): gives stride, padding, dilation, groups, padding mode and dtype; a subclass says by
+            its own ``blank`` what stands in its place.
+        kernel (ndarray): [Cout, Cin / groups, k, k].
+        bias (ndarray): [Cout].
+
+    Returns:
+        nn.Conv2D: in evaluation mode.
+    """
+    fused = conv.blank() if hasattr(conv, "blank") else _blank(conv)
     dtype = conv.weight.dtype
     if fused.weight.dtype != dtype:
         fused.to(dtype=dtype)  # not astype(), which does nothing in Paddle 3 (issue 76614)
