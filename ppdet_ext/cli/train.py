@@ -30,7 +30,8 @@ def add_arguments(parser):
         help="train data-parallel in N processes on the CPU, where each uses one core "
         "(GPUs: python -m paddle.distributed.launch tools/train.py ...)",
     )
-    parser.add_argument("--enable_ce", type=boolean, default=False, help="fix the random seeds")
+    parser.add_argument("--seed", type=int, metavar="N", help="fix the random seeds; another N, another run")
+    parser.add_argument("--enable_ce", type=boolean, default=False, help="the same as --seed 0")
 
 
 def run(args):
@@ -64,8 +65,8 @@ def _train(args):
         init_fleet_env(cfg.get("find_unused_parameters", False))
     else:
         init_parallel_env()
-    if args.enable_ce:
-        set_random_seed(0)
+    if args.enable_ce or args.seed is not None:
+        set_random_seed(args.seed or 0)
     trainer = Trainer(cfg, mode="train")
     if args.resume:
         trainer.resume_weights(args.resume)
