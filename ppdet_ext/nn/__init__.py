@@ -8,6 +8,7 @@ from .csp import CSPRepStage, CSPStage, RepResidualBlock
 from .dropblock import DropBlock
 from .ese import EffectiveSE
 from .image_conv import image_convolution
+from .mbconv import MBConv, SqueezeExcite
 from .qarepvgg import QARepVGGBlock
 from .rep_block import REP_BLOCKS, rep_block_class
 from .rep_scales import load_rep_scales
@@ -17,6 +18,7 @@ from .repvgg import RepVGGBlock
 from .same_pad import SameConv2D, SameMaxPool2D, same_padding
 from .separable import SeparableConv2D
 from .spp import CSPSPPF, SPP, SPP_BLOCKS, SPPF
+from .weighted_fusion import WeightedFusion
 
 __all__ = [
     "ACTIVATIONS",
@@ -33,6 +35,7 @@ __all__ = [
     "EffectiveSE",
     "image_convolution",
     "load_rep_scales",
+    "MBConv",
     "QARepVGGBlock",
     "rep_block_class",
     "REP_BLOCKS",
@@ -51,5 +54,7 @@ __all__ = [
     "SPP",
     "SPP_BLOCKS",
     "SPPF",
+    "SqueezeExcite",
+    "WeightedFusion",
     "YOLOV6_BATCH_NORM",
 ]

@@ -1,8 +1,9 @@
-"""Pictures and plots: detections on images, contact sheets, training curves, benchmarks."""
+"""Pictures and plots: detections on images, contact sheets, training curves, benchmarks, fusion weights."""
 
 from .bench_plot import plot_bench
 from .curves import plot_training
 from .draw import draw_boxes, draw_detections
+from .fusion_plot import draw_fusion_weights
 from .grid import contact_sheet
 from .ranking_plot import plot_ranking
 from .save import write_image
@@ -11,6 +12,7 @@ __all__ = [
     "contact_sheet",
     "draw_boxes",
     "draw_detections",
+    "draw_fusion_weights",
     "plot_bench",
     "plot_ranking",
     "plot_training",

@@ -2,5 +2,6 @@
 
 from .csp_rep_pan import CSPRepPAN
 from .rep_pan import RepBiFPAN, RepPAN
+from .weighted_bifpn import WeightedBiFPN
 
-__all__ = ["CSPRepPAN", "RepBiFPAN", "RepPAN"]
+__all__ = ["CSPRepPAN", "RepBiFPAN", "RepPAN", "WeightedBiFPN"]
