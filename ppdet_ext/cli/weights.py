@@ -10,7 +10,7 @@ def add_arguments(parser):
     verbs = parser.add_subparsers(dest="weights_verb", metavar="VERB", required=True)
     convert = verbs.add_parser("convert", help="turn a state dict of another framework into a .pdparams")
     add_config_arguments(convert)
-    convert.add_argument("--from", required=True, dest="family", metavar="FAMILY", help="yolov6")
+    convert.add_argument("--from", required=True, dest="family", metavar="FAMILY", help="yolov6 or effdet")
     convert.add_argument("state_dict", metavar="STATE_DICT", help="what torch.save wrote, or an .npz")
     convert.add_argument("--output", required=True, metavar="FILE", help="the .pdparams to write")
 

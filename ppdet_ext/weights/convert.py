@@ -13,7 +13,7 @@ from .arrays import read_arrays
 from .translation import fill
 
 # Whose weights: the module with `translate(source, target) -> Translation`.
-FAMILIES = {"yolov6": ".yolov6"}
+FAMILIES = {"effdet": ".effdet", "yolov6": ".yolov6"}
 
 
 class Converted(NamedTuple):
