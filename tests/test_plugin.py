@@ -10,11 +10,16 @@ from ppdet_ext import compat, plugin
 ROOT = Path(__file__).resolve().parents[1]
 # The contract's names, on which YAML files depend.
 NAMES = {
-    "modeling.backbones": ["CSPBepBackbone", "CSPRepResNet", "EfficientRep"],
-    "modeling.necks": ["CSPRepPAN", "RepBiFPAN", "RepPAN"],
-    "modeling.heads": ["ETHead", "EfficientRepHead"],
-    "modeling.assigners": ["ATSSLabelAssigner", "SimOTALabelAssigner", "TALLabelAssigner"],
-    "modeling.detectors": ["YOLODetector"],
+    "modeling.backbones": ["CSPBepBackbone", "CSPRepResNet", "EfficientNet", "EfficientRep"],
+    "modeling.necks": ["CSPRepPAN", "RepBiFPAN", "RepPAN", "WeightedBiFPN"],
+    "modeling.heads": ["EfficientDetHead", "EfficientRepHead", "ETHead", "SoftNMS"],
+    "modeling.assigners": [
+        "ArgmaxIoUAssigner",
+        "ATSSLabelAssigner",
+        "SimOTALabelAssigner",
+        "TALLabelAssigner",
+    ],
+    "modeling.detectors": ["EfficientDet", "YOLODetector"],
     "data.datasets": ["VOCFolderDataSet"],
     "quantization.qat": ["DetectorQAT"],
     "training.distillation": ["FeatureDistillation", "OutputDistillation"],

@@ -4,7 +4,7 @@ import numpy as np
 import paddle
 from ppdet.data.reader import Compose
 
-from ppdet_ext.export.graph import RawGraph, deployed
+from ppdet_ext.export.graph import RawGraph, deployed, head_of
 from ppdet_ext.runtime.detections import Detections
 
 from .coco import image_files, load_annotations
@@ -26,7 +26,7 @@ class TrainedModel:
         self.cfg = cfg
         self.graph = RawGraph(model)
         self.graph.eval()
-        self.nms = model.yolo_head.nms
+        self.nms = head_of(model).nms
         self.transforms = Compose(cfg.EvalReader["sample_transforms"], num_classes=cfg.num_classes)
         self.anno_file, self.image_dir = dataset_files()
         self.dataset = load_annotations(self.anno_file)

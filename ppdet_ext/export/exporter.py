@@ -11,7 +11,7 @@ import paddle
 from ppdet_ext.nearest import choice
 from ppdet_ext.runtime.manifest import MANIFEST
 
-from .graph import NMSGraph, RawGraph, deployed
+from .graph import NMSGraph, RawGraph, deployed, head_of
 from .infer_cfg import write_infer_cfg
 from .int8_files import make_int8_files
 from .lite_model import save_lite
@@ -49,7 +49,7 @@ EXPORTED_FILES = {
     "model_arm_fp16.nb",
     "quantization.png",
 }
-# Stands in for a free side of the image when the outputs are compared.
+# Stands in for a free side of the image when outputs are compared, or the coarsest stride's next multiple.
 PROBE_SIDE = 320
 
 
@@ -152,7 +152,8 @@ def _reference(raw, shape, normalization, prepare, say):
 
     The model is put into its deployed form, by ``prepare``, then.
     """
-    sides = [PROBE_SIDE if side == -1 else side for side in shape[2:]]
+    probe = -(-PROBE_SIDE // max(raw.head.fpn_strides)) * max(raw.head.fpn_strides)
+    sides = [probe if side == -1 else side for side in shape[2:]]
     pixels = np.random.RandomState(0).randint(0, 256, [shape[0] or 2, 3, *sides]).astype("float32")
     inputs = normalization(pixels) if normalization else pixels / 255
     with paddle.no_grad():
@@ -212,7 +213,7 @@ def _publish(partial, folder):
 def _image_size(cfg, model, image_size):
     """[H, W] to export for, checked against the strides."""
     size = list(image_size or cfg.TestReader["inputs_def"]["image_shape"][-2:])
-    coarsest = max(model.yolo_head.fpn_strides)
+    coarsest = max(head_of(model).fpn_strides)
     for side in size:
         if side != -1 and (side <= 0 or side % coarsest):
             raise ValueError(

@@ -7,18 +7,31 @@ import paddle.nn as nn
 from ppdet_ext.nn import reparameterize
 
 
+def _head_key(model):
+    """The name of a detector's head in its checkpoints; PaddleDetection's YOLO architectures tell none."""
+    return getattr(model, "head_key", "yolo_head")
+
+
+def head_of(model):
+    """The head (nn.Layer) of a detector of any family."""
+    return getattr(model, _head_key(model))
+
+
 class RawGraph(nn.Layer):
     """Image in, every box and score out; no NMS.
 
     Args:
-        model (YOLODetector or the like): with ``backbone``, ``neck`` and a ``yolo_head`` that decodes.
+        model (YOLODetector, EfficientDet or the like): with ``backbone``, ``neck`` and a head that decodes.
+
+    Attributes: ``backbone``, ``neck`` and ``head``; ``head_key`` (str), the head's name in checkpoints.
     """
 
     def __init__(self, model):
         super().__init__()
         self.backbone = model.backbone
         self.neck = model.neck
-        self.head = model.yolo_head
+        self.head = head_of(model)
+        self.head_key = _head_key(model)
         self.mean = None  # of the pixels, while the normalisation is part of the graph
 
     def predict(self, image):

@@ -6,6 +6,7 @@ import yaml
 
 from ppdet_ext.runtime.nms import KINDS
 
+from .graph import head_of
 from .normalization import PLAIN_PIXELS
 
 
@@ -25,7 +26,7 @@ def write_infer_cfg(cfg, model, folder, image_shape, nms, plain_pixels=False):
 
     Raises:
         ValueError: PaddleDetection knows no exporter for the architecture, the runtime does not know the
-            head's NMS, or the number of class names differs from ``num_classes``.
+            head's NMS or no graph can hold it, or the number of class names differs from ``num_classes``.
     """
     from ppdet.engine import export_utils
 
@@ -46,7 +47,12 @@ def write_infer_cfg(cfg, model, folder, image_shape, nms, plain_pixels=False):
             f"num_classes is {cfg.num_classes} but {len(content['label_list'])} class names were found "
             f"({source or 'no annotation file: COCO names'}); correct num_classes or TestDataset.anno_path"
         )
-    content["NMS"] = _nms_settings(model.yolo_head.nms)
+    suppression = head_of(model).nms
+    if nms and not getattr(suppression, "in_graph", True):
+        raise ValueError(
+            f"--nms: the head's nms, {type(suppression).__name__}, runs outside of graphs; export without it"
+        )
+    content["NMS"] = _nms_settings(suppression)
     content["outputs"] = "nms" if nms else "raw"
     if plain_pixels:
         for entry in content["Preprocess"]:

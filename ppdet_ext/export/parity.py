@@ -5,7 +5,9 @@ import numpy as np
 from ppdet_ext.runtime.nms import multiclass_nms
 
 # For raw outputs, by the file's precision: relative, absolute for boxes (pixels), absolute for scores. FP32
-# is the project's gate between engines; half precision keeps 11 bits, and a network multiplies the error.
+# is the project's gate between engines; half precision keeps 11 bits, and a network multiplies the error. A
+# box is measured by its largest coordinate: sides are sums of a place and a size, and one near 0 has their
+# error.
 GATES = {"fp32": (1e-3, 1e-4, 1e-4), "fp16": (1e-2, 1.0, 1e-2)}
 # After NMS, FP32: how far a detection may move (pixels) and its score change. Half precision: ten times that.
 BOX_GATE, SCORE_GATE = 0.5, 1e-3
@@ -30,7 +32,8 @@ def raw_difference(outputs, reference, precision="fp32"):
             return np.inf, f"{name} have shape {list(ours.shape)}, but {list(theirs.shape)} as trained"
         difference = np.abs(ours - theirs)
         worst = max(worst, float(difference.max() / max(np.abs(theirs).max(), 1e-12)))
-        if not (difference <= atol + rtol * np.abs(theirs)).all():
+        scale = np.abs(theirs).max(-1, keepdims=True) if name == "boxes" else np.abs(theirs)
+        if not (difference <= atol + rtol * scale).all():
             fault = fault or (
                 f"{name} differ from the model as trained by up to {difference.max():.3g} "
                 f"(gate: rtol {rtol}, atol {atol})"

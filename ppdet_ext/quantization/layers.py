@@ -20,10 +20,8 @@ def convolution_weights(graph):
     names = {}
     for path, layer in graph.named_sublayers():
         if isinstance(layer, nn.Conv2D):
-            # A detector's head is `yolo_head` in its checkpoints.
-            names[path.replace("head.", "yolo_head.", 1) if path.startswith("head.") else path] = (
-                layer.weight.name
-            )
+            part, _, rest = path.partition(".")
+            names[f"{graph.head_key}.{rest}" if part == "head" else path] = layer.weight.name
     return names
 
 

@@ -1,6 +1,4 @@
-"""What the anchor-free heads share: decoding, assignment, loss and post-processing."""
-
-import math
+"""What the anchor-free heads share: decoding, assignment and loss."""
 
 import paddle
 import paddle.nn as nn
@@ -10,41 +8,14 @@ from paddle.nn.initializer import Constant
 
 from ..anchors import anchor_points, boxes_to_distances, distances_to_boxes, grid_boxes
 from ..losses import CLASSIFICATION_LOSSES, IOU_LOSSES, distribution_focal_loss
+from .dense import CLASS_BIAS, DenseHead
 from .positives import Positives
 from .rows import level_rows
 
-# A probability of 0.01 for every class at the start keeps the first steps from drowning in background
-# (RetinaNet, arXiv:1708.02002, section 4.1).
-PRIOR_PROBABILITY = 0.01
-CLASS_BIAS = -math.log((1 - PRIOR_PROBABILITY) / PRIOR_PROBABILITY)
 # Distances of one cell.
 BOX_BIAS = 1.0
 # A target must lie strictly below the last bin to have a right neighbour.
 LAST_BIN_MARGIN = 0.01
-
-
-def check_strides(input_shape, fpn_strides, owner):
-    """Compares the strides of incoming feature maps with those a head is set to.
-
-    Args:
-        input_shape (list[ShapeSpec]): of the neck's outputs; a stride of None is not checked.
-        fpn_strides (list[int]): the head's.
-        owner (str): the head's name, for the message.
-
-    Raises:
-        ValueError: names the first level that disagrees.
-    """
-    if len(input_shape) != len(fpn_strides):
-        raise ValueError(
-            f"{owner}: the neck gives {len(input_shape)} levels but fpn_strides has {len(fpn_strides)} "
-            f"entries ({list(fpn_strides)}); give one stride a level"
-        )
-    for level, (spec, stride) in enumerate(zip(input_shape, fpn_strides)):
-        if spec.stride and spec.stride != stride:
-            raise ValueError(
-                f"{owner}: level {level} comes with stride {spec.stride} but fpn_strides says {stride}; "
-                f"set fpn_strides: {[s.stride for s in input_shape]}"
-            )
 
 
 def prediction_convs(in_channels, out_channels, bias, kernel_size=3):
@@ -64,7 +35,7 @@ def prediction_convs(in_channels, out_channels, bias, kernel_size=3):
     )
 
 
-class AnchorFreeHead(nn.Layer):
+class AnchorFreeHead(DenseHead):
     """Base of the heads that predict, at each cell, class scores and distances to a box's four sides.
 
     A subclass draws its branches and runs them in ``_branches``; everything else stands here.
@@ -106,14 +77,11 @@ class AnchorFreeHead(nn.Layer):
         exclude_post_process,
         kernel_size=3,
     ):
-        super().__init__()
+        super().__init__(in_channels, num_classes, fpn_strides, nms, exclude_nms, exclude_post_process)
         if iou_loss not in IOU_LOSSES:
             raise ValueError(f"{type(self).__name__}: iou_loss '{iou_loss}' is none of {sorted(IOU_LOSSES)}")
         if static_assigner is None and assigner is None:
             raise ValueError(f"{type(self).__name__}: static_assigner and assigner are both null; name one")
-        self.in_channels = list(in_channels)
-        self.num_classes = num_classes
-        self.fpn_strides = tuple(fpn_strides)
         self.grid_cell_scale = grid_cell_scale
         self.grid_cell_offset = grid_cell_offset
         self.reg_max = reg_max
@@ -121,12 +89,9 @@ class AnchorFreeHead(nn.Layer):
         self.static_assigner_epoch = static_assigner_epoch
         self.static_assigner = static_assigner
         self.assigner = assigner
-        self.nms = nms
         self.cls_loss = CLASSIFICATION_LOSSES["varifocal" if use_varifocal_loss else "focal"]
         self.iou_loss = IOU_LOSSES[iou_loss]
         self.loss_weight = {"class": 1.0, "iou": 2.5, "dfl": 0.5, **(loss_weight or {})}
-        self.exclude_nms = exclude_nms
-        self.exclude_post_process = exclude_post_process
         self.pred_cls = prediction_convs(in_channels, num_classes, CLASS_BIAS, kernel_size)
         self.pred_reg = prediction_convs(in_channels, 4 * self.reg_channels, BOX_BIAS, kernel_size)
         if reg_max:
@@ -165,10 +130,7 @@ class AnchorFreeHead(nn.Layer):
             for the log only). In evaluation scores [B, C, L] in [0, 1], distances [B, L, 4] in cells,
             anchor points [L, 2] in cells and strides [L, 1].
         """
-        if len(feats) != len(self.fpn_strides):
-            raise ValueError(
-                f"{type(self).__name__}: {len(feats)} feature maps for {len(self.fpn_strides)} fpn_strides"
-            )
+        self._check_count(feats)
         maps = [self._branches(level, feat) for level, feat in enumerate(feats)]
         outputs = [self._predict(level, *pair) for level, pair in enumerate(maps)]
         points, strides, counts = anchor_points(feats, self.fpn_strides, self.grid_cell_offset)
@@ -266,38 +228,5 @@ class AnchorFreeHead(nn.Layer):
         """Drops what is not needed to teach another network, whatever its training had."""
 
     def decode(self, outputs):
-        """Raw boxes of evaluation outputs.
-
-        Args:
-            outputs (tuple): what :meth:`forward` returns in evaluation.
-
-        Returns:
-            tuple(Tensor, Tensor): boxes [B, L, 4] xyxy in input pixels, scores [B, C, L].
-        """
         scores, distances, points, strides = outputs
         return distances_to_boxes(points, distances) * strides, scores
-
-    def post_process(self, outputs, scale_factor):
-        """Boxes after NMS, as PaddleDetection's architectures ask for them.
-
-        Args:
-            outputs (tuple): what :meth:`forward` returns in evaluation.
-            scale_factor (Tensor): [B, 2], y and x: input size over original size.
-
-        Returns:
-            tuple: boxes [sum(N_i), 6] (label, score, xyxy in original pixels), counts [B], kept indices.
-            With ``exclude_nms`` boxes [B, L, 4] in original pixels, scores [B, C, L], None; with
-            ``exclude_post_process`` [B, L, 4 + C] in input pixels, None, None.
-        """
-        boxes, scores = self.decode(outputs)
-        if self.exclude_post_process:
-            return paddle.concat([boxes, scores.transpose([0, 2, 1])], axis=-1), None, None
-        boxes = boxes / scale_factor.flip(-1).tile([1, 2]).unsqueeze(1)
-        if self.exclude_nms:
-            return boxes, scores, None
-        return self.nms(boxes, scores)
-
-    @classmethod
-    def from_config(cls, cfg, input_shape):
-        check_strides(input_shape, cfg["fpn_strides"], cls.__name__)
-        return {"in_channels": [s.channels for s in input_shape]}

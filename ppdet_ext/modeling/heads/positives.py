@@ -1,7 +1,8 @@
 """The anchors of a batch that an assigner gave a gt."""
 
 import paddle
-import paddle.distributed as dist
+
+from .dense import mean_of_processes
 
 
 class Positives:
@@ -38,10 +39,7 @@ class Positives:
 
     def _normaliser(self):
         total = self.quality.sum() if self.count else paddle.zeros([])
-        if dist.get_world_size() > 1:
-            dist.all_reduce(total)
-            total = total / dist.get_world_size()
-        return total.clip(min=1.0)
+        return mean_of_processes(total).clip(min=1.0)
 
     def class_loss(self, loss, logits, **options):
         """A loss of ``CLASSIFICATION_LOSSES`` over all predictions.

@@ -1,6 +1,6 @@
-"""Losses of the anchor-free heads: functions of positives, not of dense one-hot targets."""
+"""Losses of the dense heads: functions of positives, not of dense one-hot targets."""
 
-from .classification import CLASSIFICATION_LOSSES, focal_loss, varifocal_loss
+from .classification import CLASSIFICATION_LOSSES, focal_loss, sigmoid_focal_loss, varifocal_loss
 from .distribution import distribution_focal_loss
 from .iou import IOU_LOSSES, giou_loss, siou_loss
 
@@ -10,6 +10,7 @@ __all__ = [
     "distribution_focal_loss",
     "focal_loss",
     "giou_loss",
+    "sigmoid_focal_loss",
     "siou_loss",
     "varifocal_loss",
 ]

@@ -72,4 +72,36 @@ def focal_loss(logits, flat_index, targets, alpha=0.25, gamma=2.0, epoch_alpha=N
     return loss
 
 
+def sigmoid_focal_loss(logits, flat_index, ignored, alpha=0.25, gamma=1.5):
+    """Focal loss with hard targets, summed.
+
+    A prediction p of a class that is there costs ``alpha (1 - p)^gamma * -log(p)``, of one that is not
+    ``(1 - alpha) p^gamma * -log(1 - p)``. :func:`focal_loss` takes soft targets and even powers only.
+
+    Args:
+        logits (Tensor): [N, C] float32, before the sigmoid.
+        flat_index (Tensor): [P] int64, positions in the flattened logits of the classes that are there.
+        ignored (Tensor): [I] int64, rows that cost nothing.
+        alpha (float): weight of the positives, beside ``1 - alpha``.
+        gamma (float): focus.
+
+    Returns:
+        Tensor: [] float32.
+
+    Source: arXiv:1708.02002, equation 5; EfficientDet's gamma.
+    """
+
+    def surprise(x):
+        """What a wrong answer costs that is as sure as x."""
+        return (F.sigmoid(x).pow(gamma) * F.softplus(x)).sum()
+
+    background = surprise(logits)
+    if ignored.shape[0]:
+        background = background - surprise(paddle.gather(logits, ignored))
+    if not flat_index.shape[0]:
+        return (1 - alpha) * background
+    positive = paddle.gather(logits.flatten(), flat_index)
+    return (1 - alpha) * (background - surprise(positive)) + alpha * surprise(-positive)
+
+
 CLASSIFICATION_LOSSES = {"varifocal": varifocal_loss, "focal": focal_loss}

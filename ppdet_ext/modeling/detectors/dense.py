@@ -1,0 +1,36 @@
+"""What the architectures of a backbone, a neck and a dense head share."""
+
+from ppdet.core.workspace import create
+from ppdet.modeling.architectures.meta_arch import BaseArch
+
+
+class DenseDetector(BaseArch):
+    """Backbone, neck and a head whose ``post_process`` turns raw outputs into boxes.
+
+    A subclass sets the three; ``head`` is the last one in every family, and ``head_key`` its name in configs
+    and checkpoints.
+
+    In training ``model(inputs)`` returns a dict of losses with the total under 'loss'; in evaluation a
+    dict of 'bbox' [sum(N_i), 6] (label, score, xyxy in pixels of the original image) and 'bbox_num' [B].
+    """
+
+    head_key = "head"
+
+    @classmethod
+    def from_config(cls, cfg, *args, **kwargs):
+        backbone = create(cfg["backbone"])
+        neck = create(cfg["neck"], input_shape=backbone.out_shape)
+        head = create(cfg[cls.head_key], input_shape=neck.out_shape)
+        return {"backbone": backbone, "neck": neck, cls.head_key: head}
+
+    def features(self, inputs):
+        """The neck's feature maps of ``inputs['image']`` [B, 3, H, W], in the neck's order."""
+        return self.neck(self.backbone(inputs))
+
+    def get_loss(self):
+        return self.head(self.features(self.inputs), self.inputs)
+
+    def get_pred(self):
+        outputs = self.head(self.features(self.inputs))
+        boxes, count, _ = self.head.post_process(outputs, self.inputs["scale_factor"])
+        return {"bbox": boxes, "bbox_num": count}
