@@ -11,6 +11,9 @@ from ppdet_ext.runtime.backends.paddle_int8 import CONVOLUTIONS, simplify
 # Paddle Lite's x86 kernel adds two products of 8-bit numbers in 16 bits, and the sum saturates
 # (_mm256_maddubs_epi16 in lite/backends/x86/math/gemm_s8u8_kernel.cc): weights of 7 bits keep it from that.
 SATURATES = ("x86",)
+# Its 8-bit kernel for x86 reads the bias of a convolution that has none, and the process dies
+# (repack_bias in the same file).
+NEEDS_BIAS = ("x86",)
 
 
 def save_for_lite(program, folder, place):
@@ -19,6 +22,8 @@ def save_for_lite(program, folder, place):
     - Simplified, as for oneDNN.
     - Convolutions of pooled maps, [B, C, 1, 1], are float: Paddle Lite takes the scale of the map before the
       pooling for them. They cost nothing.
+    - Convolutions without a bias (a depthwise one before a pointwise one) are float where the kernels die of
+      them.
     - Where the kernels would saturate, the weights have 7 bits.
 
     Args:
@@ -42,7 +47,7 @@ def save_for_lite(program, folder, place):
                 params_filename=weights,
             )
             block = graph.global_block()
-            _change(block, place in SATURATES)
+            _change(block, place in SATURATES, place in NEEDS_BIAS)
             target = os.path.join(folder, "model")
             inputs = [block.var(name) for name in feeds]
             paddle.static.save_inference_model(target, inputs, fetches, executor, program=graph)
@@ -52,8 +57,13 @@ def save_for_lite(program, folder, place):
     return target + ".pdmodel"
 
 
-def _change(block, seven_bits):
+def _change(block, seven_bits, needs_bias):
     makers = {name: op for op in block.ops for name in op.output_arg_names if op.type != "feed"}
+    biased = {
+        op.input("X")[0]
+        for op in block.ops
+        if op.type == "elementwise_add" and block.var(op.input("Y")[0]).persistable
+    }
     done = set()
     for op in block.ops:
         if op.type not in CONVOLUTIONS:
@@ -62,7 +72,9 @@ def _change(block, seven_bits):
         if quantized is None or quantized.input("X")[0] in done:
             continue
         pairs = makers.get(op.input("Input")[0])
-        if tuple(block.var(op.output("Output")[0]).shape[2:]) == (1, 1) and pairs is not None:
+        output = op.output("Output")[0]
+        pooled = tuple(block.var(output).shape[2:]) == (1, 1)
+        if pairs is not None and (pooled or needs_bias and output not in biased):
             _make_float(block, op, quantized, makers)
         elif seven_bits:
             done.add(quantized.input("X")[0])

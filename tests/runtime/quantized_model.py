@@ -8,7 +8,7 @@ SIDE = 32
 BINS = 17
 
 
-def write_quantized(folder, seed=0, steep=False):
+def write_quantized(folder, seed=0, steep=False, bare=False):
     """Write `model.pdmodel` and `model.pdiparams`, quantised, and `float/` with the network before.
 
     The network has a map that is concatenated, a gate on pooled maps, and the mean of a distribution: a
@@ -18,6 +18,7 @@ def write_quantized(folder, seed=0, steep=False):
         folder (Path): exists.
         seed (int): of the weights and images.
         steep (bool): all weights of a 3x3 convolution have one sign, so that its products add up.
+        bare (bool): a convolution has no bias.
 
     Returns:
         tuple: images [4, 3, SIDE, SIDE] float32; boxes and scores of the float network and then those of the
@@ -27,7 +28,7 @@ def write_quantized(folder, seed=0, steep=False):
 
     rng = np.random.RandomState(seed)
     images = rng.rand(4, 3, SIDE, SIDE).astype("float32")
-    net = _network(rng, steep)
+    net = _network(rng, steep, bare)
     spec = paddle.static.InputSpec([None, 3, SIDE, SIDE], "float32", "image")
     (folder / "float").mkdir()
     paddle.jit.save(
@@ -39,7 +40,7 @@ def write_quantized(folder, seed=0, steep=False):
     return images, *answers
 
 
-def _network(rng, steep):
+def _network(rng, steep, bare):
     import paddle
     from paddle import nn
 
@@ -48,7 +49,7 @@ def _network(rng, steep):
             super().__init__()
             self.stem = nn.Conv2D(3, 16, 3, 2, 1)
             self.wide = nn.Conv2D(16, 16, 3, padding=1)
-            self.narrow = nn.Conv2D(16, 16, 1)
+            self.narrow = nn.Conv2D(16, 16, 1, bias_attr=False if bare else None)
             self.gate = nn.Conv2D(32, 32, 1)
             self.sides = nn.Conv2D(32, 4 * BINS, 1)
             self.classes = nn.Conv2D(32, 2, 1)
