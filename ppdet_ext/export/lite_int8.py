@@ -11,8 +11,8 @@ from ppdet_ext.runtime.backends.paddle_int8 import CONVOLUTIONS, simplify
 # Paddle Lite's x86 kernel adds two products of 8-bit numbers in 16 bits, and the sum saturates
 # (_mm256_maddubs_epi16 in lite/backends/x86/math/gemm_s8u8_kernel.cc): weights of 7 bits keep it from that.
 SATURATES = ("x86",)
-# Its 8-bit kernel for x86 reads the bias of a convolution that has none, and the process dies
-# (repack_bias in the same file).
+# Its 8-bit kernel for x86 moves on in the bias from group to group even where there is none, and the process
+# dies (repack_bias in the same file).
 NEEDS_BIAS = ("x86",)
 
 
@@ -22,8 +22,8 @@ def save_for_lite(program, folder, place):
     - Simplified, as for oneDNN.
     - Convolutions of pooled maps, [B, C, 1, 1], are float: Paddle Lite takes the scale of the map before the
       pooling for them. They cost nothing.
-    - Convolutions without a bias (a depthwise one before a pointwise one) are float where the kernels die of
-      them.
+    - Convolutions of groups without a bias (a depthwise one before a pointwise one) are float where the
+      kernels die of them.
     - Where the kernels would saturate, the weights have 7 bits.
 
     Args:
@@ -74,7 +74,8 @@ def _change(block, seven_bits, needs_bias):
         pairs = makers.get(op.input("Input")[0])
         output = op.output("Output")[0]
         pooled = tuple(block.var(output).shape[2:]) == (1, 1)
-        if pairs is not None and (pooled or needs_bias and output not in biased):
+        dies = needs_bias and op.attr("groups") > 1 and output not in biased
+        if pairs is not None and (pooled or dies):
             _make_float(block, op, quantized, makers)
         elif seven_bits:
             done.add(quantized.input("X")[0])

@@ -18,7 +18,7 @@ def write_quantized(folder, seed=0, steep=False, bare=False):
         folder (Path): exists.
         seed (int): of the weights and images.
         steep (bool): all weights of a 3x3 convolution have one sign, so that its products add up.
-        bare (bool): a convolution has no bias.
+        bare (bool): a depthwise convolution has no bias.
 
     Returns:
         tuple: images [4, 3, SIDE, SIDE] float32; boxes and scores of the float network and then those of the
@@ -49,7 +49,9 @@ def _network(rng, steep, bare):
             super().__init__()
             self.stem = nn.Conv2D(3, 16, 3, 2, 1)
             self.wide = nn.Conv2D(16, 16, 3, padding=1)
-            self.narrow = nn.Conv2D(16, 16, 1, bias_attr=False if bare else None)
+            self.narrow = nn.Conv2D(16, 16, 1)
+            if bare:
+                self.narrow = nn.Conv2D(16, 16, 3, padding=1, groups=16, bias_attr=False)
             self.gate = nn.Conv2D(32, 32, 1)
             self.sides = nn.Conv2D(32, 4 * BINS, 1)
             self.classes = nn.Conv2D(32, 2, 1)
@@ -101,7 +103,7 @@ def _quantize(folder, images, float_weight):
         batch_size=1,
         batch_nums=len(images),
         algo="abs_max",
-        quantizable_op_type=["conv2d"],
+        quantizable_op_type=["conv2d", "depthwise_conv2d"],
         weight_quantize_type="channel_wise_abs_max",
         activation_quantize_type="moving_average_abs_max",
         onnx_format=True,
