@@ -91,7 +91,7 @@ def train(study, form, seed, output):
         options = [*STUDIES[study]["forms"][form], f"save_dir={folder}", "progress_bar=false"]
         run(["train", "-c", config, "--eval", "--seed", seed, "-o", *options], folder / "train.log")
     records = [json.loads(line) for line in history.read_text(encoding="utf-8").splitlines()]
-    return 100 * [record["bbox_ap"] for record in records if "bbox_ap" in record][-1]
+    return 100 * [record["ap"] for record in records if "ap" in record][-1]
 
 
 def _finished(folder, config):
@@ -99,18 +99,23 @@ def _finished(folder, config):
 
 
 def cost_and_export(study, form, weights, folder):
-    """Parameters and multiply-accumulates of the deployed form, and its exported folder."""
+    """Parameters and multiply-accumulates of the deployed form; its exported folder, and with learnt fusion
+    `fusion_weights.png` in it.
+    """
     import paddle
     from ppdet.core.workspace import create
 
     from ppdet_ext.config import load_config, parse_overrides
     from ppdet_ext.nn import reparameterize
     from ppdet_ext.nn.cost import multiply_accumulates, trainable_parameters
+    from ppdet_ext.training.checkpoint import load_pretrained
+    from ppdet_ext.visualize import draw_fusion_weights
 
     config = STUDIES[study]["config"]
     options = STUDIES[study]["forms"][form]
     cfg = load_config(str(ROOT / config), parse_overrides(options))
     model = create(cfg.architecture)
+    load_pretrained(model, str(weights), say=lambda text: None)
     model.eval()
     side = cfg.TestReader["inputs_def"]["image_shape"][-1]
     image = paddle.zeros([1, 3, side, side])
@@ -120,6 +125,10 @@ def cost_and_export(study, form, weights, folder):
         ["export", "-c", config, "--to", "onnx", "--output", folder, "-o", *options, f"weights={weights}"],
         Path(f"{folder}.log"),
     )
+    weights_of = getattr(model.neck, "fusion_weights", None)
+    if weights_of and cfg.WeightedBiFPN["fusion"] != "sum":
+        title = f"Fusion weights of '{form}', trained"
+        draw_fusion_weights(weights_of(), folder / "fusion_weights.png", title)
     return {"parameters": trainable_parameters(model), "macs": macs}
 
 

@@ -68,6 +68,16 @@ CASES = {
         "configs/demo/yolov6_nano_repopt_demo.yml",
         "output/yolov6_nano_repopt_demo/model_final",
     ),
+    "demo, PP-YOLOE with BiFPN": (
+        "demo",
+        "configs/demo/ppyoloe_bifpn_nano_demo.yml",
+        "output/ppyoloe_bifpn_nano_demo/model_final",
+    ),
+    "demo, EfficientDet": (
+        "demo",
+        "configs/demo/efficientdet_nano_demo.yml",
+        "output/efficientdet_nano_demo/model_final",
+    ),
 }
 COMMAND = "import sys; from ppdet_ext.cli import main; sys.exit(main())"
 BUDGET = 0.5

@@ -10,6 +10,7 @@ from tqdm import tqdm
 LOGGED = (
     "loss",
     "loss_cls",
+    "loss_box",
     "loss_iou",
     "loss_dfl",
     "loss_direct_iou",

@@ -44,6 +44,7 @@ TestReader:
 """
 PPYOLOE = {"base": "ppyoloe_nano_demo", "head": "ETHead"}
 YOLOV6 = {"base": "yolov6_nano_demo", "head": "EfficientRepHead"}
+EFFICIENTDET = {"base": "efficientdet_nano_demo", "head": "EfficientDetHead"}
 
 
 def make_workplace(folder, train=TRAIN, family=PPYOLOE):
