@@ -12,6 +12,10 @@ import sys
 
 import numpy as np
 
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from benchmarks.random_reference import random_image, randomise  # noqa: E402
+
 # What a network is scaled to, so that scores are neither all 0 nor all 1.
 LOGIT_BIAS = -2.0
 
@@ -83,39 +87,6 @@ def random_weights(shapes, seed):
     return weights
 
 
-def random_image(batch, size, seed):
-    """[B, 3, H, W] float32 in 0..1: patches and noise, something for the coarse levels to tell apart."""
-    random = np.random.RandomState(seed)
-    patches = np.kron(random.uniform(size=(batch, 3, size // 16, size // 16)), np.ones((16, 16)))
-    return (0.7 * patches + 0.3 * random.uniform(size=patches.shape)).astype("float32")
-
-
-def randomise(network, image, seed):
-    """Random weights, and the statistics of an image, jittered, in every BatchNorm."""
-    import torch
-
-    shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    weights = {name: torch.from_numpy(value) for name, value in random_weights(shapes, seed).items()}
-    network.load_state_dict(weights, strict=False)
-    random = np.random.RandomState(seed + 1)
-
-    def calibrate(norm, inputs):
-        # Of all channels, and a part of the mean: where every channel is brought to one scale, a deep network
-        # is chaotic, and a convolution's rounding decides its outputs.
-        mean, variance = inputs[0].mean((0, 2, 3)).numpy(), float(inputs[0].var())
-        mean = 0.2 * mean + 0.1 * math.sqrt(variance) * random.standard_normal(mean.shape)
-        variance = variance * np.exp(random.uniform(-0.7, 0.7, mean.shape))
-        norm.running_mean.copy_(torch.from_numpy(mean.astype("float32")))
-        norm.running_var.copy_(torch.from_numpy(variance.astype("float32")))
-
-    norms = [part for part in network.modules() if isinstance(part, torch.nn.BatchNorm2d)]
-    hooks = [norm.register_forward_pre_hook(calibrate) for norm in norms]
-    with torch.no_grad():
-        network(torch.from_numpy(image))
-    for hook in hooks:
-        hook.remove()
-
-
 def outputs(network, image):
     """Every level's maps, finest first: 'backbone0', ..., 'neck0', ..., 'class0', ..., 'box0', ..."""
     import torch
@@ -147,7 +118,7 @@ def main(job):
 
     network = build(job["name"], job["size"])
     image = random_image(job["batch"], job["size"], job["seed"])
-    randomise(network, image, job["seed"])
+    randomise(network, random_weights, image, job["seed"])
     torch.save(network.state_dict(), os.path.join(job["folder"], "state.pt"))
     np.savez(os.path.join(job["folder"], "outputs.npz"), image=image, **outputs(network, image))
     with open(os.path.join(job["folder"], "costs.json"), "w", encoding="utf-8") as file:

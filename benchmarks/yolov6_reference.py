@@ -18,6 +18,10 @@ import types
 
 import numpy as np
 
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from benchmarks.random_reference import random_image, randomise  # noqa: E402
+
 # What a network is scaled to, so that maps are of order one and scores neither all 0 nor all 1.
 LOGIT_BIAS, DISTANCE_BIAS = -2.0, 2.0
 
@@ -127,40 +131,6 @@ def random_weights(shapes, seed):
     return weights
 
 
-def random_image(batch, size, seed):
-    """[B, 3, H, W] float32 in 0..1: patches and noise, something for the coarse levels to tell apart."""
-    random = np.random.RandomState(seed)
-    patches = np.kron(random.uniform(size=(batch, 3, size // 16, size // 16)), np.ones((16, 16)))
-    return (0.7 * patches + 0.3 * random.uniform(size=patches.shape)).astype("float32")
-
-
-def randomise(network, image, seed):
-    """Random weights, and the statistics of an image, jittered, in every BatchNorm."""
-    import torch
-
-    shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    weights = {name: torch.from_numpy(value) for name, value in random_weights(shapes, seed).items()}
-    network.load_state_dict(weights, strict=False)
-    random = np.random.RandomState(seed + 1)
-
-    def calibrate(norm, inputs):
-        mean = inputs[0].mean((0, 2, 3)).numpy()
-        # Of all channels, and a part of the mean: where every channel is centred and brought to one scale,
-        # the largest networks are chaotic, and the reference is 2e-4 away from itself in double precision.
-        variance = float(inputs[0].var())
-        mean = 0.2 * mean + 0.1 * math.sqrt(variance) * random.standard_normal(mean.shape)
-        variance = variance * np.exp(random.uniform(-0.7, 0.7, mean.shape))
-        norm.running_mean.copy_(torch.from_numpy(mean.astype("float32")))
-        norm.running_var.copy_(torch.from_numpy(variance.astype("float32")))
-
-    norms = [part for part in network.modules() if isinstance(part, torch.nn.BatchNorm2d)]
-    hooks = [norm.register_forward_pre_hook(calibrate) for norm in norms]
-    with torch.no_grad():
-        network(torch.from_numpy(image))
-    for hook in hooks:
-        hook.remove()
-
-
 def outputs(network, image):
     """Maps of backbone and neck, finest first, and the head's rows: 'backbone0', ..., 'neck0', ..., 'out'."""
     import torch
@@ -224,7 +194,7 @@ def main(job):
 
     network = build(job["checkout"], job["config"])
     image = random_image(2, job["size"], job["seed"])
-    randomise(network, image, job["seed"])
+    randomise(network, random_weights, image, job["seed"])
     found = {}
     for form in ("training", "deployed"):
         if form == "deployed":

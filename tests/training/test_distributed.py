@@ -1,6 +1,5 @@
 """Two processes on the CPU, started as PaddleDetection's users start them."""
 
-import json
 import math
 import re
 
@@ -10,7 +9,7 @@ import ppdet_ext  # noqa: F401  (before Paddle: it protects against a fault of i
 import numpy as np
 import pytest
 
-from tests.training.tiny import ROOT, TRAIN, VAL, history, make_workplace, run_python
+from tests.training.tiny import ROOT, TRAIN, VAL, empty_second_half, history, make_workplace, run_python
 
 TIMEOUT = 240
 BATCH = 4
@@ -87,17 +86,13 @@ def test_two_processes_train_and_evaluate(tmp_path):
 def test_a_process_without_a_single_box_keeps_pace(tmp_path):
     """The first half of the images has boxes, the second none: without shuffling, each is one process's."""
     folder = make_workplace(tmp_path)
-    path = folder / "demo" / "annotations" / "train.json"
-    annotations = json.loads(path.read_text())
-    kept = [box for box in annotations["annotations"] if box["image_id"] <= TRAIN // 2]
-    annotations["annotations"] = kept
-    path.write_text(json.dumps(annotations))
+    kept = empty_second_half(folder)
     (folder / "witness.py").write_text(WITNESS)
     # The static assigner in the first epoch, the task-aligned one in the second; one step an epoch.
     overrides = ["epoch=2", "TrainReader.shuffle=false", "ETHead.static_assigner_epoch=1", "use_ema=false"]
     launch("witness.py", "-c", "tiny.yml", "-o", *overrides, folder=folder)
     ranks = [dict(np.load(folder / f"rank{rank}.npz")) for rank in (0, 1)]
-    assert ranks[0].pop("boxes").tolist() == [len(kept)] * 2
+    assert ranks[0].pop("boxes").tolist() == [kept] * 2
     assert ranks[1].pop("boxes").tolist() == [0, 0]
     # Both end with the same weights: they shared their gradients in every step.
     assert ranks[0].keys() == ranks[1].keys()

@@ -1,6 +1,5 @@
 """EfficientDet through the training commands: in one process, and in two of which one has nothing to find."""
 
-import json
 import math
 import re
 
@@ -13,7 +12,16 @@ from ppdet.core.workspace import create
 
 from ppdet_ext.config import load_config
 from tests.training.test_distributed import WITNESS, launch
-from tests.training.tiny import BATCH, EFFICIENTDET, ROOT, TRAIN, history, make_workplace, run_python
+from tests.training.tiny import (
+    BATCH,
+    EFFICIENTDET,
+    ROOT,
+    TRAIN,
+    empty_second_half,
+    history,
+    make_workplace,
+    run_python,
+)
 
 
 def test_an_epoch_with_evaluation(tmp_path):
@@ -37,17 +45,13 @@ def test_an_epoch_with_evaluation(tmp_path):
 def test_a_process_without_a_box_keeps_pace(tmp_path):
     """The first half of the images has boxes, the second none: without shuffling, each is one process's."""
     folder = make_workplace(tmp_path, family=EFFICIENTDET)
-    path = folder / "demo" / "annotations" / "train.json"
-    annotations = json.loads(path.read_text())
-    kept = [box for box in annotations["annotations"] if box["image_id"] <= TRAIN // 2]
-    annotations["annotations"] = kept
-    path.write_text(json.dumps(annotations))
+    kept = empty_second_half(folder)
     (folder / "witness.py").write_text(WITNESS)
     overrides = ["epoch=2", "TrainReader.shuffle=false", "use_ema=false"]
     launch("witness.py", "-c", "tiny.yml", "-o", *overrides, folder=folder)
     assert all(math.isfinite(step["loss"]) for step in history(folder / "output"))
     ranks = [dict(np.load(folder / f"rank{rank}.npz")) for rank in (0, 1)]
-    assert ranks[0].pop("boxes").tolist() == [len(kept)] * 2
+    assert ranks[0].pop("boxes").tolist() == [kept] * 2
     assert ranks[1].pop("boxes").tolist() == [0, 0]
     learnt = [name for name in ranks[0] if not re.search(r"\._(mean|variance)$", name)]
     assert any("class_net.predict" in name for name in learnt)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.efficientdet_reference import random_image, random_weights
+from benchmarks.efficientdet_reference import random_weights
+from benchmarks.random_reference import random_image
 
 FOLDER = Path(__file__).with_name("reference")
 SEED = 7

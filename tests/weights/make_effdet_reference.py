@@ -16,7 +16,8 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))
 
-from benchmarks.efficientdet_reference import build, outputs, random_image, randomise  # noqa: E402
+from benchmarks.efficientdet_reference import build, outputs, random_weights  # noqa: E402
+from benchmarks.random_reference import random_image, randomise  # noqa: E402
 
 FOLDER = HERE / "reference"
 CLASSES, SEED = 3, 7
@@ -40,7 +41,7 @@ def make_narrow(name):
         changes.update(max_level=8, num_levels=6)
     network = build(whose, size, CLASSES, changes, WIDTH, DEPTH)
     image = random_image(1, size, SEED)
-    randomise(network, image, SEED)
+    randomise(network, random_weights, image, SEED)
     statistics = [value.numpy().ravel() for key, value in network.state_dict().items() if "running" in key]
     np.savez_compressed(
         FOLDER / f"effdet_{name}.npz",

@@ -19,7 +19,8 @@ import torch
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))
 
-from benchmarks.yolov6_reference import build, deploy, outputs, random_image, randomise  # noqa: E402
+from benchmarks.random_reference import random_image, randomise  # noqa: E402
+from benchmarks.yolov6_reference import build, deploy, outputs, random_weights  # noqa: E402
 
 FOLDER = HERE / "reference"
 CLASSES, SEED = 3, 7
@@ -58,7 +59,7 @@ def make_narrow(checkout, name):
     _, config, branches, size, width, depth = NARROW[name]
     network = with_branches(checkout, config, branches, CLASSES, width_multiple=width, depth_multiple=depth)
     image = random_image(1, size, SEED)
-    randomise(network, image, SEED)
+    randomise(network, random_weights, image, SEED)
     state = network.state_dict()
     statistics = [value.numpy().ravel() for key, value in state.items() if "running" in key]
     np.savez_compressed(

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.yolov6_reference import random_image, random_weights
+from benchmarks.random_reference import random_image
+from benchmarks.yolov6_reference import random_weights
 
 FOLDER = Path(__file__).with_name("reference")
 SEED = 7
