@@ -138,6 +138,20 @@ def _check_images(folder, size):
         )
 
 
+def _tell_threshold(program):
+    """Writes into a program, in place, the bound that Paddle 2.6 leaves out of ReLU6 and the optimizer wants."""
+    from paddle.base import core
+
+    with open(program, "rb") as file:
+        description = core.ProgramDesc(file.read())
+    block = description.block(0)
+    for op in map(block.op, range(block.op_size())):
+        if op.type() == "relu6":
+            op._set_attr("threshold", 6.0)
+    with open(program, "wb") as file:
+        file.write(description.serialize_to_string())
+
+
 def _convert(program, place, output, fp16):
     ops = set(program_ops(program))
     unsupported = sorted(ops - supported_ops(place) - PORTS | ops & DEADLY)
@@ -146,6 +160,8 @@ def _convert(program, place, output, fp16):
             f"Paddle Lite has no kernel for {', '.join(unsupported)} on {place}; take another activation or "
             "part in the config, or leave the target lite out"
         )
+    if "relu6" in ops:
+        _tell_threshold(program)
     weights = os.path.splitext(program)[0] + ".pdiparams"
     run = _optimizer("convert", program, weights, place, output, *(["fp16"] if fp16 else []))
     if run.returncode or not os.path.isfile(output + ".nb"):
