@@ -139,7 +139,7 @@ def _check_images(folder, size):
 
 
 def _tell_threshold(program):
-    """Writes into a program, in place, the bound that Paddle 2.6 leaves out of ReLU6 and the optimizer wants."""
+    """Writes the bound that Paddle 2.6 leaves out of ReLU6, and the optimizer wants, into a program file."""
     from paddle.base import core
 
     with open(program, "rb") as file:

@@ -46,6 +46,12 @@ def test_the_x86_model_answers_as_trained(swish):
         backend.run(images[:, :, :96, :96])
 
 
+def test_relu6_is_told_its_bound(tmp_path):
+    cfg, model = random_detector({name: {"act": "relu6"} for name in ("CSPRepResNet", "CSPRepPAN", "ETHead")})
+    report = export_model(cfg, model, str(tmp_path), ["lite"], say=lambda line: None)
+    assert report["lite_x86"]["max_error"] < 1e-4
+
+
 def test_files_for_arm_and_the_settings_beside_them(swish):
     folder, _, _, report, _ = swish
     assert report["lite_arm"]["not_measured"] and report["lite_arm_fp16"]["precision"] == "fp16"
