@@ -10,8 +10,9 @@ PASSED, FAILED, NOT_MEASURED = "pass", "FAIL", "not measured"
 AP_GATES = {"fp32": 0.1, "fp16": 0.3, "int8": 1.0}
 # Only detections that score this much need a partner: at the least score, a rounding decides who is in.
 MATCHED_SCORE = 0.05
-# One detection in so many may lack a partner: where two boxes of an object score the same to the last digits,
-# a rounding decides which of them NMS keeps. A fault of an engine is in every image.
+# One tie in so many detections passes: where two boxes of an object score the same to the last digits, a
+# rounding decides which of them NMS keeps, and each side's has no partner. A fault of an engine is in every
+# image.
 TIES = 10_000
 
 
@@ -63,7 +64,7 @@ class Judge:
             worst = max(worst, error)
             faults += [f"raw {fault}"] if fault and not faults else []
         compared, unmatched = self._match(answers.found)
-        if unmatched > compared // TIES and precision == "fp32":
+        if unmatched > 2 * (compared // TIES) and precision == "fp32":
             faults.append(f"{unmatched} of {compared} detections have no partner")
         total = sum(map(len, answers.found))
         if not total and any(map(len, self.trained.found)):
