@@ -25,6 +25,7 @@ def save_for_lite(program, folder, place):
     - Convolutions of groups without a bias (a depthwise one before a pointwise one) are float where the
       kernels die of them.
     - Where the kernels would saturate, the weights have 7 bits.
+    - Weights that several convolutions share become each one's own.
 
     Args:
         program (str): `model.pdmodel` as PaddleSlim quantises it; its weights stand beside it.
@@ -47,6 +48,7 @@ def save_for_lite(program, folder, place):
                 params_filename=weights,
             )
             block = graph.global_block()
+            _unshare(block)
             _change(block, place in SATURATES, place in NEEDS_BIAS)
             target = os.path.join(folder, "model")
             inputs = [block.var(name) for name in feeds]
@@ -82,6 +84,38 @@ def _change(block, seven_bits, needs_bias):
             values, scales = _tensor(quantized, "X"), _tensor(quantized, "Scale")
             _set(values, np.rint(np.array(values) / 2).astype("int8"))
             _set(scales, np.array(scales) * 2)
+
+
+def _unshare(block):
+    """Gives every convolution quantised weights of its own: the optimizer dies of a network that has some for
+    several levels.
+    """
+    makers = {name: op for op in block.ops for name in op.output_arg_names}
+    taken = set()
+    for op in [op for op in block.ops if op.type in CONVOLUTIONS]:
+        name = op.input("Filter")[0]
+        if name in taken and name in makers:
+            shared, number = makers[name], len(taken)
+            inputs = {}
+            for port in shared.input_names:
+                inputs[port] = [block.var(_copy(block, source, number)) for source in shared.input(port)]
+            values = block.var(name)
+            own = block.create_var(name=f"{name}.{number}", shape=values.shape, dtype=values.dtype)
+            attributes = {key: shared.attr(key) for key in ("quant_axis", "bit_length")}
+            place = next(i for i, other in enumerate(block.ops) if other is op)
+            block._insert_op(place, type=shared.type, inputs=inputs, outputs={"Y": [own]}, attrs=attributes)
+            op.desc.set_input("Filter", [own.name])
+            name = own.name
+        taken.add(name)
+
+
+def _copy(block, name, number):
+    """A persistable variable of the same content; its name."""
+    scope, source = paddle.static.global_scope(), block.var(name)
+    target = f"{name}.{number}"
+    block.create_var(name=target, shape=source.shape, dtype=source.dtype, persistable=True)
+    _set(scope.var(target).get_tensor(), np.array(scope.find_var(name).get_tensor()))
+    return target
 
 
 def _make_float(block, op, quantized, makers):

@@ -18,12 +18,8 @@ from .layers import match_layers
 
 __all__ = ["DetectorQAT"]
 
-QUANTIZABLE = (nn.Conv2D, nn.Conv2DTranspose, nn.Linear)
-QUANTIZED = (
-    quant_layers.QuantizedConv2D,
-    quant_layers.QuantizedConv2DTranspose,
-    quant_layers.QuantizedLinear,
-)
+# As after training: no engine's 8-bit graph takes a transposed convolution, and no network here has others.
+QUANTIZABLE, QUANTIZED = nn.Conv2D, quant_layers.QuantizedConv2D
 WEIGHT_QUANTIZERS = ("channel_wise_abs_max", "abs_max")
 MEND = (
     "QAT starts from the weights of a complete float training of the same config; give its checkpoint with "
@@ -110,7 +106,7 @@ class DetectorQAT:
             "activation_bits": 8,
             "dtype": "int8",
             "moving_rate": moving_rate,
-            "quantizable_layer_type": ["Conv2D", "Conv2DTranspose", "Linear"],
+            "quantizable_layer_type": ["Conv2D"],
             "onnx_format": True,
         }
         self._quantizer = None
