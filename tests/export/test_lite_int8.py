@@ -22,11 +22,12 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module", params=["mixed", "steep", "bare"])
+@pytest.fixture(scope="module", params=["mixed", "steep", "bare", "shared"])
 def quantized(request, tmp_path_factory):
     """A quantised program, its images and answers, and the folder that gets the files."""
     source, folder = tmp_path_factory.mktemp("quantized"), tmp_path_factory.mktemp("exported")
-    answers = write_quantized(source, steep=request.param == "steep", bare=request.param == "bare")
+    options = {} if request.param == "mixed" else {request.param: True}
+    answers = write_quantized(source, **options)
     write_settings(folder)
     return str(source / "model.pdmodel"), folder, *answers
 
@@ -74,7 +75,10 @@ def test_the_gate_is_float_and_x86_weights_have_7_bits(quantized, tmp_path, requ
                 if op.type == "dequantize_linear" and op.attr("quant_axis") >= 0
             ]
         bare = "bare" in request.node.name and place == "x86"
-        assert len(filters) == 5 - bare, "six convolutions; the gate's is float, and one that x86 can't run"
+        count = 5 - bare + ("shared" in request.node.name)
+        assert len(filters) == count, (
+            "six weights; the gate's is float, one x86 can't run, shared ones are two"
+        )
         assert {int(np.abs(values.astype(int)).max()) for values in filters} == {most}
         for ours, theirs, tolerance in zip(answers, simulated, (0.15, 0.015)):
             assert np.abs(ours - theirs).max() < tolerance

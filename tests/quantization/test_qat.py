@@ -218,6 +218,22 @@ def test_a_layer_in_two_places_is_one_quantised_layer():
     assert model.first is model.second[0] and list(quantized_layers(model)) == ["first"]
 
 
+def test_transposed_convolutions_stay_float():
+    """No engine's 8-bit graph takes them; YOLOv6's necks have some."""
+
+    class Up(nn.Layer):
+        def __init__(self):
+            super().__init__()
+            self.stem, self.next = nn.Conv2D(3, 3, 1), nn.Conv2D(3, 3, 1)
+            self.up = nn.Conv2DTranspose(3, 3, 2, stride=2)
+
+        def backbone(self, inputs):
+            return self.up(self.next(self.stem(inputs["image"])))
+
+    model = DetectorQAT()(Up())
+    assert type(model.up) is nn.Conv2DTranspose and list(quantized_layers(model)) == ["next"]
+
+
 def test_paddledetections_own_network_works():
     model = randomise(build_upstream((0.33, 0.25), num_classes=4))
     DetectorQAT()(model)

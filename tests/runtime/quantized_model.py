@@ -8,7 +8,7 @@ SIDE = 32
 BINS = 17
 
 
-def write_quantized(folder, seed=0, steep=False, bare=False):
+def write_quantized(folder, seed=0, steep=False, bare=False, shared=False):
     """Write `model.pdmodel` and `model.pdiparams`, quantised, and `float/` with the network before.
 
     The network has a map that is concatenated, a gate on pooled maps, and the mean of a distribution: a
@@ -19,6 +19,7 @@ def write_quantized(folder, seed=0, steep=False, bare=False):
         seed (int): of the weights and images.
         steep (bool): all weights of a 3x3 convolution have one sign, so that its products add up.
         bare (bool): a depthwise convolution has no bias.
+        shared (bool): a convolution is computed twice, on different maps.
 
     Returns:
         tuple: images [4, 3, SIDE, SIDE] float32; boxes and scores of the float network and then those of the
@@ -28,7 +29,7 @@ def write_quantized(folder, seed=0, steep=False, bare=False):
 
     rng = np.random.RandomState(seed)
     images = rng.rand(4, 3, SIDE, SIDE).astype("float32")
-    net = _network(rng, steep, bare)
+    net = _network(rng, steep, bare, shared)
     spec = paddle.static.InputSpec([None, 3, SIDE, SIDE], "float32", "image")
     (folder / "float").mkdir()
     paddle.jit.save(
@@ -40,7 +41,7 @@ def write_quantized(folder, seed=0, steep=False, bare=False):
     return images, *answers
 
 
-def _network(rng, steep, bare):
+def _network(rng, steep, bare, shared):
     import paddle
     from paddle import nn
 
@@ -52,6 +53,7 @@ def _network(rng, steep, bare):
             self.narrow = nn.Conv2D(16, 16, 1)
             if bare:
                 self.narrow = nn.Conv2D(16, 16, 3, padding=1, groups=16, bias_attr=False)
+            self.shared = shared
             self.gate = nn.Conv2D(32, 32, 1)
             self.sides = nn.Conv2D(32, 4 * BINS, 1)
             self.classes = nn.Conv2D(32, 2, 1)
@@ -60,7 +62,8 @@ def _network(rng, steep, bare):
         def forward(self, image):
             relu = paddle.nn.functional.relu
             x = relu(self.stem(image))
-            x = paddle.concat([relu(self.wide(x)), relu(self.narrow(x))], 1)
+            wide = self.wide(self.narrow(x) if self.shared else x)
+            x = paddle.concat([relu(wide), relu(self.narrow(x))], 1)
             x = x * paddle.nn.functional.hardsigmoid(self.gate(x.mean([2, 3], keepdim=True)))
             count = 256  # SIDE * SIDE / 4, and 17 is BINS: the capture does not see the module's names
             sides = self.sides(x).reshape([-1, 4, 17, count]).transpose([0, 2, 3, 1])
