@@ -23,7 +23,7 @@ from ppdet_ext.evaluation.text_table import align  # noqa: E402
 
 # name: data set, config, float weights and, where it is trained for INT8, slim config and weights of QAT. By
 #   tools/train.py -c CONFIG --eval        and        tools/train.py -c CONFIG --slim_config SLIM --eval
-# (with swish: -o pretrain_weights=... save_dir=output/swish, see slim configs; RepOptimizer: search first).
+# (with swish and YOLOv6: -o pretrain_weights=... save_dir=..., see slim configs; RepOptimizer: search first).
 CASES = {
     "demo, ReLU": (
         "demo",
@@ -57,6 +57,8 @@ CASES = {
         "demo",
         "configs/demo/yolov6_nano_demo.yml",
         "output/yolov6_nano_demo/model_final",
+        "configs/slim/qat/demo_qat.yml",
+        "output/yolov6/demo_qat/model_final",
     ),
     "demo, YOLOv6 with QARepVGG": (
         "demo",
