@@ -195,3 +195,29 @@ def empty_targets(batch, num_anchors, num_gts, dtype, bg_index, num_classes):
         paddle.zeros([batch, num_anchors, num_classes]),
         paddle.zeros([batch, num_gts, num_anchors]),
     )
+
+
+def anchor_strides(anchor_points, num_anchors_list):
+    """The stride of each anchor, read off the spacing of the points of its level.
+
+    Args:
+        anchor_points: `[L, 2]` float32 tensor, xy, input pixels, a regular grid a level.
+        num_anchors_list: anchors a level.
+
+    Returns:
+        `[L]` float32 tensor, input pixels.
+
+    Raises:
+        ValueError: the levels don't add up to L.
+    """
+    if sum(num_anchors_list) != anchor_points.shape[0]:
+        raise ValueError(
+            f"num_anchors_list: {list(num_anchors_list)} adds up to "
+            f"{sum(num_anchors_list)}, but there are {anchor_points.shape[0]} points"
+        )
+    strides = []
+    for level in paddle.split(anchor_points, list(num_anchors_list), axis=0):
+        # Neighbours differ along one axis. A lone point stands in the middle of its cell.
+        step = (level[1] - level[0]).abs() if level.shape[0] > 1 else level[0] * 2
+        strides.append(step.max().reshape([1]).expand([level.shape[0]]))
+    return paddle.concat(strides)

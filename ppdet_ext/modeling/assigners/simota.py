@@ -7,8 +7,7 @@ from paddle import nn
 from ppdet.core.workspace import register
 
 from ..boxes import is_inside, is_near_center, pairwise_iou, planes
-from .common import as_float32, build_targets, check_gts, empty_targets, resolve_mask
-from .tal import anchor_strides
+from .common import anchor_strides, as_float32, build_targets, check_gts, empty_targets, resolve_mask
 
 __all__ = ["SimOTALabelAssigner"]
 

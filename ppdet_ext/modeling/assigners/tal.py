@@ -8,6 +8,7 @@ from ppdet.core.workspace import register
 from ..boxes import iou, is_inside, is_near_center, pairwise_iou, planes
 from .common import (
     CHUNK,
+    anchor_strides,
     apply_as_dense,
     as_float32,
     build_targets,
@@ -29,32 +30,6 @@ _IOU_EPS = 1e-9
 def _power(values, exponent):
     # x ** 1 is x to the last bit, in Paddle's kernels too.
     return values if exponent == 1 else values.pow(exponent)
-
-
-def anchor_strides(anchor_points, num_anchors_list):
-    """The stride of each anchor, read off the spacing of the points of its level.
-
-    Args:
-        anchor_points: `[L, 2]` float32 tensor, xy, input pixels, a regular grid a level.
-        num_anchors_list: anchors a level.
-
-    Returns:
-        `[L]` float32 tensor, input pixels.
-
-    Raises:
-        ValueError: the levels don't add up to L.
-    """
-    if sum(num_anchors_list) != anchor_points.shape[0]:
-        raise ValueError(
-            f"num_anchors_list: {list(num_anchors_list)} adds up to "
-            f"{sum(num_anchors_list)}, but there are {anchor_points.shape[0]} points"
-        )
-    strides = []
-    for level in paddle.split(anchor_points, list(num_anchors_list), axis=0):
-        # Neighbours differ along one axis. A lone point stands in the middle of its cell.
-        step = (level[1] - level[0]).abs() if level.shape[0] > 1 else level[0] * 2
-        strides.append(step.max().reshape([1]).expand([level.shape[0]]))
-    return paddle.concat(strides)
 
 
 @register

@@ -5,7 +5,7 @@ from ppdet.core.workspace import create
 from ppdet.modeling.assigners import TaskAlignedAssigner
 
 from ppdet_ext.modeling.assigners import TALLabelAssigner
-from ppdet_ext.modeling.assigners.tal import anchor_strides
+from ppdet_ext.modeling.assigners.common import anchor_strides
 
 MODES = ("per_image", "batch")
 both_modes = pytest.mark.parametrize("mode", MODES)
