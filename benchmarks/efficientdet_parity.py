@@ -25,6 +25,7 @@ import ppdet_ext  # noqa: E402, F401  (before Paddle: it protects against a faul
 # isort: split
 import numpy as np  # noqa: E402
 import paddle  # noqa: E402
+from parity_errors import largest_errors  # noqa: E402
 from ppdet.core.workspace import create  # noqa: E402
 
 from ppdet_ext.config import load_config  # noqa: E402
@@ -101,17 +102,10 @@ def outputs(model, image):
 
 
 def compare(found, expected):
-    """The largest difference of each part over the largest value of the reference's tensor."""
+    """As :func:`largest_errors`, of exactly the reference's tensors."""
     if set(found) != set(expected):
         raise RuntimeError(f"ours gives {sorted(found)}, the reference {sorted(expected)}")
-    errors = dict.fromkeys(PARTS, 0.0)
-    for name, value in found.items():
-        if value.shape != expected[name].shape:
-            raise RuntimeError(f"{name} is {value.shape}, the reference's {expected[name].shape}")
-        part = name.rstrip("0123456789")
-        error = float(np.abs(value - expected[name]).max() / np.abs(expected[name]).max())
-        errors[part] = max(errors[part], error)
-    return errors
+    return largest_errors(found, expected, PARTS)
 
 
 def measure(name, python, seed):

@@ -152,7 +152,8 @@ def _reference(raw, shape, normalization, prepare, say):
 
     The model is put into its deployed form, by ``prepare``, then.
     """
-    probe = -(-PROBE_SIDE // max(raw.head.fpn_strides)) * max(raw.head.fpn_strides)
+    coarsest = max(raw.head.fpn_strides)
+    probe = -(-PROBE_SIDE // coarsest) * coarsest
     sides = [probe if side == -1 else side for side in shape[2:]]
     pixels = np.random.RandomState(0).randint(0, 256, [shape[0] or 2, 3, *sides]).astype("float32")
     inputs = normalization(pixels) if normalization else pixels / 255
