@@ -37,6 +37,24 @@ def neck(topology, fusion, separable=False):
     return [f"WeightedBiFPN.{key}={str(value).lower()}" for key, value in options.items()]
 
 
+# What is left out of PP-YOLOE to begin with; each form of the components study puts one thing back.
+WITHOUT = {
+    "+ TAL": ["ETHead.assigner=null"],
+    "+ DFL": ["ETHead.reg_max=0"],
+    "+ ESE": ["ETHead.use_ese=false", "CSPRepResNet.ese=none"],
+    "+ RepVGG": ["CSPRepResNet.use_rep=false", "CSPRepPAN.use_rep=false"],
+}
+
+
+def components():
+    """{form: options} from ATSS alone to all of PP-YOLOE."""
+    forms, left_out = {}, dict(WITHOUT)
+    for form in ("ATSS alone", *WITHOUT):
+        left_out.pop(form, None)
+        forms[form] = [option for options in left_out.values() for option in options]
+    return forms
+
+
 # Five epochs are enough to tell forms apart, and one process has the demo's whole batch.
 SHORT = [
     "epoch=5",
@@ -61,6 +79,12 @@ STUDIES = {
             "+ fast": neck("official", "fast"),
             "+ separable": neck("official", "fast", separable=True),
         },
+    },
+    "components": {
+        "config": "configs/demo/ppyoloe_nano_demo.yml",
+        "title": "From ATSS alone to PP-YOLOE",
+        "options": SHORT,
+        "forms": components(),
     },
 }
 # Complete commands of the package, for processes of their own.

@@ -28,6 +28,10 @@ VERBS = {
     "quantize": ("ppdet_ext.cli.quantize", "turn a trained model into INT8 files, after training"),
     "verify": ("ppdet_ext.cli.verify", "prove that an exported model does what the trained one does"),
     "bench": ("ppdet_ext.cli.bench", "measure what an exported model costs in each engine"),
+    "threshold": (
+        "ppdet_ext.cli.threshold",
+        "choose the score threshold for work: recall, false alarms, the worst errors",
+    ),
     "weights": ("ppdet_ext.cli.weights", "convert weights of other frameworks"),
     "doctor": ("ppdet_ext.cli.doctor", "say what this machine can run, what is missing and how to get it"),
 }

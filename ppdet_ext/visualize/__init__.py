@@ -5,6 +5,7 @@ from .curves import plot_training
 from .draw import draw_boxes, draw_detections
 from .fusion_plot import draw_fusion_weights
 from .grid import contact_sheet
+from .operating_plot import plot_operating_points
 from .ranking_plot import plot_ranking
 from .save import write_image
 
@@ -14,6 +15,7 @@ __all__ = [
     "draw_detections",
     "draw_fusion_weights",
     "plot_bench",
+    "plot_operating_points",
     "plot_ranking",
     "plot_training",
     "write_image",

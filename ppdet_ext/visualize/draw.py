@@ -34,7 +34,8 @@ def draw_detections(image, detections, score_threshold=0.5, min_side=0):
     """
     shown = detections.filter(score_threshold)
     texts = [
-        f"{_ascii(shown.names[label], label)} {score:.2f}" for label, score in zip(shown.labels, shown.scores)
+        f"{ascii_name(shown.names[label], label)} {score:.2f}"
+        for label, score in zip(shown.labels, shown.scores)
     ]
     factor = max(1, -(-min_side // max(image.shape[:2])))
     image = (
@@ -116,6 +117,6 @@ def _dashed_rectangle(image, box, colour, line):
             cv2.line(image, tuple(first.astype(int).tolist()), tuple(last.astype(int).tolist()), colour, line)
 
 
-def _ascii(name, label):
+def ascii_name(name, label):
     """The name, or the class's number where OpenCV's font lacks the letters."""
     return name if name.isascii() else f"class {label}"

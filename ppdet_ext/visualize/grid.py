@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from .draw import FONT, class_colour, draw_boxes, draw_detections
+from .draw import FONT, ascii_name, class_colour, draw_boxes, draw_detections
 
 GAP = 6
 PAPER = 250
@@ -45,9 +45,7 @@ def contact_sheet(images, predictions, truths=None, columns=4, tile=320, score_t
         picture, scale = _fit(image, tile)
         if truths is not None:
             truth = truths[number]
-            texts = [
-                truth.names[label] if truth.names[label].isascii() else str(label) for label in truth.labels
-            ]
+            texts = [ascii_name(truth.names[label], label) for label in truth.labels]
             draw_boxes(picture, truth.boxes * scale, texts, [TRUTH_COLOUR] * len(truth), dashed=True)
         found = predictions[number]
         scaled = type(found)(found.boxes * scale, found.scores, found.labels, found.names)
