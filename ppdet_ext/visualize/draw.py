@@ -8,6 +8,7 @@ import numpy as np
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 # Long side, in pixels, for which a line is one pixel wide and a capital letter about ten pixels tall.
 UNIT_SIDE = 480
+BETWEEN_DASHES = (60, 60, 60)
 MIN_FONT_SCALE = 0.4  # below this Hershey letters run together
 # A golden section of the hue circle apart, so that neighbouring labels never look alike.
 HUE_STEP = 0.618034
@@ -101,8 +102,9 @@ def _draw_label(image, text, box, colour, line, below):
 
 
 def _dashed_rectangle(image, box, colour, line):
-    """A rectangle of dashes, six line widths long and four apart."""
+    """A rectangle of dashes, six line widths long and four apart; dark between them, for any ground."""
     x0, y0, x1, y1 = box
+    cv2.rectangle(image, (x0, y0), (x1, y1), BETWEEN_DASHES, line)
     for start, end in (
         ((x0, y0), (x1, y0)),
         ((x0, y1), (x1, y1)),
