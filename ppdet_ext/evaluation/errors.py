@@ -4,12 +4,17 @@ from pathlib import Path
 
 import numpy as np
 
+from ppdet_ext.evaluation.matching import box_iou
 from ppdet_ext.runtime.image import read_image
 from ppdet_ext.visualize import write_image
 from ppdet_ext.visualize.errors_sheet import CloseUp, errors_sheet
 
+# Around a box that is missed, the best detections that overlap it are drawn, and no more.
+NEAR = 0.1
+DRAWN = 2
 
-def hardest_misses(files, predictions, truths, matches, threshold, count=24, least_score=0.05):
+
+def hardest_misses(files, predictions, truths, matches, threshold, count=24):
     """Annotated boxes that the detector does not find at a threshold, the worst first.
 
     Args:
@@ -19,7 +24,6 @@ def hardest_misses(files, predictions, truths, matches, threshold, count=24, lea
         matches (Matches): of both.
         threshold (float): of the detector at work.
         count (int): so many at most.
-        least_score (float): detections below are not drawn.
 
     Returns:
         list[CloseUp]
@@ -37,12 +41,18 @@ def hardest_misses(files, predictions, truths, matches, threshold, count=24, lea
             CloseUp(
                 read_image(str(files[image])),
                 truth.boxes[number],
-                predictions[image].filter(least_score),
+                _nearest(predictions[image], truth.boxes[number]),
                 truth,
                 [f"{truth.names[truth.labels[number]]}: {score}", files[image].name],
             )
         )
     return chosen
+
+
+def _nearest(prediction, box):
+    """The best few detections that overlap a box."""
+    near = np.flatnonzero(box_iou(prediction.boxes, box[None])[:, 0] > NEAR)
+    return prediction[near[np.argsort(-prediction.scores[near], kind="stable")][:DRAWN]]
 
 
 def boldest_false_alarms(files, predictions, truths, matches, threshold, count=24):
@@ -61,7 +71,7 @@ def boldest_false_alarms(files, predictions, truths, matches, threshold, count=2
             CloseUp(
                 read_image(str(files[image])),
                 prediction.boxes[number],
-                prediction.filter(threshold),
+                prediction[number],
                 truths[image],
                 [f"{name} {prediction.scores[number]:.2f}: false alarm", files[image].name],
             )

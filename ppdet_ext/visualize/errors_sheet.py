@@ -76,6 +76,10 @@ def _picture(close_up, tile):
     )
     shift = np.tile(corner, 2)
     truth, found = close_up.truth, close_up.prediction
+    middles = (truth.boxes[:, :2] + truth.boxes[:, 2:]) / 2 - corner
+    truth = truth[
+        ((middles > 0) & (middles < side)).all(1)
+    ]  # those outside would leave their names at the edge
     draw_boxes(
         picture,
         (truth.boxes - shift) * scale,
