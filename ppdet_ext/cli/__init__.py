@@ -16,7 +16,7 @@ PROG = "ppdet-ext"
 # verb: (module, one line of what it does)
 VERBS = {
     "demo": ("ppdet_ext.cli.demo", "train a small detector, export it, run it: the whole way in minutes"),
-    "data": ("ppdet_ext.cli.data", "make the demo set"),
+    "data": ("ppdet_ext.cli.data", "make, convert, split, check and show datasets"),
     "train": ("ppdet_ext.cli.train", "train a detector from a config (PaddleDetection's flags)"),
     "eval": ("ppdet_ext.cli.eval", "evaluate a checkpoint on the config's dataset (PaddleDetection's flags)"),
     "infer": ("ppdet_ext.cli.infer", "detect objects with a checkpoint (PaddleDetection's flags)"),
@@ -51,7 +51,8 @@ def _fail(where: str, message: str) -> int:
     return 2
 
 
-def _describe(error: Exception) -> str:
+def describe(error: Exception) -> str:
+    """What an error that bad input caused has to say, its file first."""
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return str(error) or type(error).__name__
@@ -100,7 +101,7 @@ def _run(verb: str, argv: list[str]) -> int:
         # Paddle's own faults also come as ValueError, with a C++ stack in the text: bugs, not bad input.
         if os.environ.get("PPDET_EXT_DEBUG") or "Error Message Summary" in str(error):
             raise
-        return _fail(where, _describe(error))
+        return _fail(where, describe(error))
     except ModuleNotFoundError as error:
         if (error.name or "ppdet_ext").split(".")[0] == "ppdet_ext":
             raise

@@ -20,6 +20,42 @@ def add_config_arguments(parser):
     parser.add_argument("--slim_config", help="config of a compression method")
 
 
+def add_tta_arguments(parser):
+    """--tta and --tta-merge, for :func:`tta_of`."""
+    parser.add_argument(
+        "--tta",
+        metavar="VIEWS",
+        help="test-time augmentation: the network sees each image again, mirrored ('flip'), at other sizes "
+        "('0.75,1.25' of its input size) or both ('flip,0.75,1.25'), once a view",
+    )
+    parser.add_argument(
+        "--tta-merge",
+        metavar="HOW",
+        help="nms: the boxes of all views into one NMS (default); wbf: weighted box fusion",
+    )
+
+
+def tta_of(args):
+    """The TTA of --tta and --tta-merge, None without them; ValueError where they name no views."""
+    from ppdet_ext.runtime.tta import TTA
+
+    if args.tta is None:
+        if args.tta_merge is not None:
+            raise ValueError("--tta-merge: merges views, which --tta names: --tta flip,0.75,1.25")
+        return None
+    views = TTA.of(args.tta, "--tta")
+    return TTA.of(
+        {"scales": views.scales, "flip": views.flip, "merge": args.tta_merge or views.merge}, "--tta-merge"
+    )
+
+
+def add_tta_to(cfg, args):
+    """Puts what --tta and --tta-merge say into a config, in place of what stands there."""
+    tta = tta_of(args)
+    if tta is not None:
+        cfg["test_time_augmentation"] = tta
+
+
 def load_trainer(args):
     """The detector of a command's -c, -o and --slim_config, with its weights.
 
@@ -57,7 +93,7 @@ def prepare_config(args, mode):
     from ppdet.utils import check
 
     for key, value in vars(args).items():
-        if key not in ("config", "opt", "slim_config"):
+        if key not in ("config", "opt", "slim_config") and not (value is None and key in cfg):
             cfg[key] = value
     for device in ("gpu", "npu", "xpu", "mlu"):
         cfg.setdefault(f"use_{device}", False)

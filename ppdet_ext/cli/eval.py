@@ -2,7 +2,7 @@
 
 import os
 
-from .common import add_config_arguments, prepare_config
+from .common import add_config_arguments, add_tta_arguments, add_tta_to, prepare_config
 
 
 def add_arguments(parser):
@@ -14,6 +14,7 @@ def add_arguments(parser):
     parser.add_argument("--save_prediction_only", action="store_true", help="write boxes, compute no AP")
     parser.add_argument("--amp", action="store_true", help="mixed precision (GPU)")
     add_slice_arguments(parser)
+    add_tta_arguments(parser)
 
 
 def add_slice_arguments(parser):
@@ -39,6 +40,7 @@ def slice_options(args):
 
 def run(args):
     cfg = prepare_config(args, "eval")
+    add_tta_to(cfg, args)
     if args.json_eval:
         return _evaluate_json(cfg, args)
     from ppdet.engine import init_parallel_env

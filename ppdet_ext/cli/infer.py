@@ -9,7 +9,7 @@ import cv2
 
 from ppdet_ext.runtime.image import find_images
 
-from .common import add_config_arguments, boolean, prepare_config
+from .common import add_config_arguments, add_tta_arguments, add_tta_to, boolean, prepare_config
 from .eval import add_slice_arguments, slice_options
 
 
@@ -26,6 +26,7 @@ def add_arguments(parser):
     parser.add_argument("--use_vdl", type=boolean, default=False, help="write VisualDL logs")
     parser.add_argument("--vdl_log_dir", default="vdl_log_dir/image", help="where to")
     add_slice_arguments(parser)
+    add_tta_arguments(parser)
 
 
 def _images(args):
@@ -39,6 +40,7 @@ def run(args):
     if not args.infer_img and not args.infer_dir:
         raise ValueError("name an image with --infer_img or a folder with --infer_dir")
     cfg = prepare_config(args, "test")
+    add_tta_to(cfg, args)
     from ppdet_ext.training.trainer import Trainer
 
     images = _images(args)

@@ -4,6 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from .common import add_tta_arguments, tta_of
+
 EPILOG = """
 An INPUT is an image, a video, a folder of these, a quoted pattern such as
 'in/**/*.jpg', a camera (camera:0, a number or a device path) or the address of
@@ -32,6 +34,7 @@ def add_arguments(parser):
     add("--threads", type=int, metavar="N", help="CPU threads (default: the engine's choice)")
     add("--batch", type=int, default=4, metavar="N", help="images a run of the network")
     add("--threshold", type=float, default=0.5, metavar="SCORE", help="least score of a detection")
+    add_tta_arguments(parser)
     add("--frames", type=int, metavar="N", help="end each video and camera after N frames")
     add("--output", default="output/predict", metavar="FOLDER", help="where pictures and videos go")
     add("--no-pictures", action="store_true", help="draw and write none, which is faster")
@@ -69,7 +72,7 @@ def run(args):
         "csv": args.csv,
     }
     files = {kind: names.report(f"--{kind}", file) for kind, file in files.items() if file}
-    detector = Detector(args.model, args.backend, args.threads, args.device)
+    detector = Detector(args.model, args.backend, args.threads, args.device, tta_of(args))
     ids, categories = _coco_ids(args.anno, inputs, detector.names)
     head = {
         "model": str(args.model),
@@ -77,6 +80,8 @@ def run(args):
         "threshold": args.threshold,
         "names": detector.names,
     }
+    if detector.tta is not None:
+        head["tta"] = {"views": str(detector.tta), "merge": detector.tta.merge}
     bar = tqdm(total=_count(inputs, args.frames), desc="predict", unit="img", disable=None)
     with on_interrupt() as stop, bar, Reports(files, head, categories) as reports:
         pictures = None if args.no_pictures else names

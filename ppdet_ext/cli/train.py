@@ -2,22 +2,33 @@
 
 import re
 
+from . import describe
 from .common import add_config_arguments, boolean, prepare_config
 
-# The last line of a traceback that bad input leaves.
-BAD_INPUT = re.compile(r"^(?:ValueError|\w*Error: \[Errno \d+\]): (.+?)\s*\Z", re.MULTILINE | re.DOTALL)
+# The last line of a traceback that bad input leaves in a child.
+BAD_INPUT = re.compile(r"^ValueError: (.+?)\s*\Z", re.MULTILINE | re.DOTALL)
+KILLED = re.compile(r"^Process (\d+) terminated with (signal \w+|exit code \d+)\.")
 
 
 def add_arguments(parser):
     add_config_arguments(parser)
     parser.add_argument("--eval", action="store_true", help="evaluate after each snapshot")
-    parser.add_argument("-r", "--resume", help="checkpoint to resume from")
-    parser.add_argument("--amp", action="store_true", help="mixed precision (GPU)")
-    parser.add_argument("--fleet", action="store_true", help="train through Paddle's fleet")
-    parser.add_argument("--to_static", action="store_true", help="train the static graph")
-    parser.add_argument("--use_vdl", type=boolean, default=False, help="write VisualDL logs")
+    parser.add_argument(
+        "-r",
+        "--resume",
+        nargs="?",
+        const="auto",
+        metavar="PATH",
+        help="go on from a checkpoint or a set's folder; without PATH, from the last good set of this config",
+    )
+    # Flags that are keys of the config, too, whose value stands where the flag is not given.
+    key = {"action": "store_true", "default": None}
+    parser.add_argument("--amp", **key, help="mixed precision (GPU)")
+    parser.add_argument("--fleet", **key, help="train through Paddle's fleet")
+    parser.add_argument("--to_static", **key, help="train the static graph")
+    parser.add_argument("--use_vdl", type=boolean, help="write VisualDL logs")
     parser.add_argument("--vdl_log_dir", default="vdl_log_dir/scalar", help="where to")
-    parser.add_argument("--use_wandb", type=boolean, default=False, help="log to Weights & Biases")
+    parser.add_argument("--use_wandb", type=boolean, help="log to Weights & Biases")
     parser.add_argument("--save_prediction_only", action="store_true", help="write boxes, compute no AP")
     parser.add_argument("--profiler_options", help="'key1=value1;key2=value2', see ppdet/utils/profiler.py")
     parser.add_argument("--save_proposals", action="store_true", help="save proposals (SNIPER)")
@@ -45,32 +56,46 @@ def _run_processes(args):
     from paddle.distributed import spawn
 
     try:
-        spawn(_train, args=(args,), nprocs=args.processes, backend="gloo")
+        spawn(_train_in_child, args=(args,), nprocs=args.processes, backend="gloo")
     except Exception as error:
-        # Paddle hands over the traceback of the process that failed, as text.
-        bad_input = BAD_INPUT.search(str(error))
+        # Paddle hands over what ended the process, or the traceback that it left, as text.
+        bad_input, killed = BAD_INPUT.search(str(error)), KILLED.search(str(error))
+        if killed:
+            rank, cause = killed.groups()
+            raise ValueError(f"process {rank} of 0..{args.processes - 1} was ended by {cause}") from None
         if bad_input is None:
             raise
         raise ValueError(bad_input.group(1)) from None
     return 0
 
 
+def _train_in_child(args):
+    try:
+        _train(args)
+    except (ValueError, OSError) as error:
+        if "Error Message Summary" in str(error):  # Paddle's own fault
+            raise
+        raise ValueError(describe(error)) from None
+
+
 def _train(args):
     cfg = prepare_config(args, "train")
     from ppdet.engine import init_fleet_env, init_parallel_env, set_random_seed
 
+    from ppdet_ext.training.peers import Peers
     from ppdet_ext.training.trainer import Trainer
 
-    if args.fleet:
+    if cfg.get("fleet"):
         init_fleet_env(cfg.get("find_unused_parameters", False))
     else:
         init_parallel_env()
     if args.enable_ce or args.seed is not None:
-        set_random_seed(args.seed or 0)
-    trainer = Trainer(cfg, mode="train")
-    if args.resume:
-        trainer.resume_weights(args.resume)
-    elif cfg.get("pretrain_weights"):
-        trainer.load_weights(cfg.pretrain_weights)
-    trainer.train(args.eval)
+        cfg["seed"] = args.seed or 0
+        set_random_seed(cfg["seed"])
+    with Peers():
+        trainer = Trainer(cfg, mode="train")
+        resumed = args.resume and trainer.resume_weights(args.resume)
+        if not resumed and cfg.get("pretrain_weights"):
+            trainer.load_weights(cfg.pretrain_weights)
+        trainer.train(args.eval)
     return 0

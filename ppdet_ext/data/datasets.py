@@ -1,6 +1,5 @@
 """Datasets for PaddleDetection's readers beyond its own."""
 
-import json
 import os
 
 from ppdet.core.workspace import register, serializable
@@ -8,6 +7,8 @@ from ppdet.data import source
 from ppdet.data.source.coco import COCODataSet
 from ppdet.utils.logger import setup_logger
 
+from .coco_file import write_json
+from .labels import read_labels
 from .voc import read_voc
 
 logger = setup_logger("ppdet.data")
@@ -24,7 +25,7 @@ class VOCFolderDataSet(COCODataSet):
 
     Args:
         dataset_dir (str): with Annotations/, JPEGImages/ and ImageSets/Main/.
-        split (str): a list in ImageSets/Main, without '.txt'.
+        split (str): a list in ImageSets/Main, or in the folder itself, without '.txt'.
         label_list (str): text file, one class a line.
         cache_dir (str): for the COCO file.
         The others: as PaddleDetection's COCODataSet.
@@ -65,17 +66,13 @@ class VOCFolderDataSet(COCODataSet):
         """
         if not self.label_list or not os.path.isfile(self.label_list):
             raise ValueError(f"label_list {self.label_list}: no such file; one class name a line")
-        with open(self.label_list, encoding="utf-8") as file:
-            names = [line.strip() for line in file if line.strip()]
-        dataset, dropped = read_voc(self.dataset_dir, self.split, names)
-        for line in dropped:
+        converted = read_voc(self.dataset_dir, self.split, read_labels(self.label_list))
+        for line in converted.dropped:
             logger.warning(f"{line}; left out")
-        os.makedirs(os.path.dirname(self.anno_path), exist_ok=True)
-        # Every process of a run writes the same bytes, so a private name and a rename is all it takes.
-        temporary = f"{self.anno_path}.{os.getpid()}"
-        with open(temporary, "w", encoding="utf-8") as file:
-            json.dump(dataset, file)
-        os.replace(temporary, self.anno_path)
+        for line in converted.notes:
+            logger.warning(line)
+        self.image_dir = os.path.relpath(converted.image_dir, self.dataset_dir)
+        write_json(self.anno_path, converted.dataset)  # the same bytes in every process of a run
 
     def get_anno(self):
         """str: path of the COCO file."""

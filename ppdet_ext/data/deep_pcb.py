@@ -2,71 +2,55 @@
 
 import os
 
-import cv2
+from tqdm import tqdm
+
+from .coco_records import CocoRecords
+from .labels import read_text
 
 # Classes 1 to 6 of the files. Source: https://github.com/tangsanli5201/DeepPCB, README.
 CLASSES = ("open", "short", "mousebite", "spur", "copper", "pin-hole")
 
 
-def read_deep_pcb(root, list_file="trainval.txt"):
-    """Reads boards and their defects into COCO's form.
+def read_deep_pcb(root, split=None, progress=False):
+    """Reads boards and their defects.
 
     Args:
         root (str): folder of the dataset.
-        list_file (str): inside it; a line names an image and its text file, both relative to ``root``. Where
-            'X.jpg' does not exist, 'X_test.jpg' is the image (the published list names it so).
+        split (str | None): 'trainval' for ``trainval.txt``, which None stands for, too. A line names an image
+            and its text file, both relative to ``root``. Where 'X.jpg' does not exist, 'X_test.jpg' is the
+            image (the published list names it so).
+        progress (bool): show a bar.
 
     Returns:
-        tuple(dict, list[str]): COCO instances ('images', 'annotations', 'categories'; boxes as x, y, width,
-        height in pixels), and a line about each box that was left out because it has no area.
+        Converted
 
     Raises:
         ValueError: a file is missing or is no image, or a line is no ``x1 y1 x2 y2 class``.
     """
-    path = os.path.join(root, list_file)
+    path = os.path.join(root, f"{split or 'trainval'}.txt")
     if not os.path.isfile(path):
         raise ValueError(f"{path}: no such list of images; give the folder that holds it")
-    images, annotations, dropped = [], [], []
-    for number, line in _lines(path):
+    records = CocoRecords(str(root), list(CLASSES))
+    bar = tqdm(_lines(path), desc="reading annotations", unit="img", disable=None if progress else True)
+    for number, line in bar:
         if len(line) != 2:
             raise ValueError(f"{path}:{number}: '{' '.join(line)}' does not name an image and a text file")
-        name, text_file = _image_name(root, line[0], f"{path}:{number}"), os.path.join(root, line[1])
-        picture = cv2.imread(os.path.join(root, name))
-        if picture is None:
-            raise ValueError(f"{os.path.join(root, name)}: not a picture that OpenCV can read")
-        height, width = picture.shape[:2]
-        images.append({"id": len(images) + 1, "file_name": name, "width": width, "height": height})
+        if records.add_image(_image_name(root, line[0], f"{path}:{number}")) is None:
+            continue
+        text_file = os.path.join(root, line[1])
         for record, fields in _lines(text_file):
             where = f"{text_file}:{record}"
-            x1, y1, x2, y2, category = _defect(fields, where)
-            if x2 <= x1 or y2 <= y1:
-                dropped.append(
-                    f"{where} ({CLASSES[category - 1]}): box {x1:g} {y1:g} {x2:g} {y2:g} has no area"
-                )
-                continue
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": len(images),
-                    "category_id": category,
-                    "bbox": [x1, y1, x2 - x1, y2 - y1],
-                    "area": (x2 - x1) * (y2 - y1),
-                    "iscrowd": 0,
-                }
-            )
-    if not images:
-        raise ValueError(f"{path}: the list is empty")
-    categories = [{"id": number, "name": name} for number, name in enumerate(CLASSES, 1)]
-    return {"images": images, "annotations": annotations, "categories": categories}, dropped
+            *corners, category = _defect(fields, where)
+            records.add_box(CLASSES[category - 1], corners, where)
+    return records.done(path)
 
 
 def _lines(path):
     """The lines of a text file that are not empty: (number, fields), at commas or blanks."""
     if not os.path.isfile(path):
         raise ValueError(f"{path}: the text file is missing")
-    with open(path, encoding="utf-8") as file:
-        numbered = enumerate(file, 1)
-        return [(number, line.replace(",", " ").split()) for number, line in numbered if line.strip()]
+    numbered = enumerate(read_text(path).splitlines(), 1)
+    return [(number, line.replace(",", " ").split()) for number, line in numbered if line.strip()]
 
 
 def _image_name(root, name, where):
@@ -79,8 +63,7 @@ def _image_name(root, name, where):
 
 def _defect(fields, where):
     try:
-        values = [float(field) for field in fields]
-        *box, category = values
+        *box, category = (float(field) for field in fields)
         if len(box) == 4 and category in range(1, len(CLASSES) + 1):
             return (*box, int(category))
     except ValueError:

@@ -1,101 +1,164 @@
 """Pascal VOC annotations, read as they are."""
 
-import os
+import re
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from xml.parsers import expat
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+from tqdm import tqdm
+
+from .coco_records import CocoRecords
+from .labels import read_text
+from .pictures import pictures_by_stem, stem_key
+
+SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
-def read_voc(root, split, names):
-    """Reads one split of a Pascal VOC folder into COCO's form.
+def read_voc(root, split=None, names=None, progress=False):
+    """Reads a Pascal VOC folder, or one split of it.
+
+    Sizes are those of the pictures, whatever the annotations say of them. An object marked 'difficult' counts
+    like any other, and boxes stay as they stand (first pixel 1 or 0, as the annotator had it): both as in
+    PaddleDetection's VOCDataSet.
 
     Args:
-        root (str): folder with ``Annotations/``, ``JPEGImages/`` and ``ImageSets/Main/``.
-        split (str): 'train' for ``ImageSets/Main/train.txt``, one image name a line.
-        names (list[str]): classes; they get the category ids 1, 2, ... in this order.
+        root (str): folder with ``Annotations/`` and ``JPEGImages/`` ('images' will do); or one with pictures
+            and their XML files side by side, as LabelImg leaves it.
+        split (str | None): 'train' for ``ImageSets/Main/train.txt``, one image name a line; where there is
+            none, for ``train.txt``, an image and an XML file a line, both relative to ``root``
+            (PaddleDetection's lists). None: all annotations there are.
+        names (list[str] | None): classes; their ids are 1, 2, ... in this order. None: those found.
+        progress (bool): show a bar.
 
     Returns:
-        tuple(dict, list[str]): COCO instances ('images', 'annotations', 'categories'; boxes as x, y, width,
-        height in pixels), and a line about each box that was left out because it has no area.
+        Converted
 
     Raises:
         ValueError: a list, image or annotation is missing; an XML file is malformed, defines entities, or
             holds a class that is not in ``names`` or a box that is no four numbers.
     """
-    list_file = os.path.join(root, "ImageSets", "Main", f"{split}.txt")
-    if not os.path.isfile(list_file):
-        raise ValueError(f"{list_file}: no such list of images; give the root of a Pascal VOC folder")
-    with open(list_file, encoding="utf-8") as file:
-        stems = [line.split()[0] for line in file if line.strip()]
-    if not stems:
-        raise ValueError(f"{list_file}: the list is empty")
-    category_ids = {name: number for number, name in enumerate(names, 1)}
-    images, annotations, dropped = [], [], []
-    for image_id, stem in enumerate(stems, 1):
-        xml_file = os.path.join(root, "Annotations", stem + ".xml")
+    root = Path(root)
+    where, image_dir, pairs, left_out = _pairs(root, split)
+    records = CocoRecords(str(image_dir), names)
+    other_size, difficult = [], 0
+    for image_name, xml_file in tqdm(
+        pairs, desc="reading annotations", unit="img", disable=None if progress else True
+    ):
         tree = _parse(xml_file)
-        images.append(
-            {"id": image_id, "file_name": _image_name(root, stem, list_file), **_size(tree, xml_file)}
-        )
+        image = records.add_image(image_name)
+        if image is None:
+            continue
+        said = _said_size(tree)
+        if said not in (None, (image["width"], image["height"])):
+            other_size.append(f"{xml_file} {said[0]}x{said[1]}, not {image['width']}x{image['height']}")
         for number, record in enumerate(tree.iter("object"), 1):
-            where = f"{xml_file}: object {number}"
+            place = f"{xml_file}: object {number}"
             name = (record.findtext("name") or "").strip()
-            if name not in category_ids:
-                raise ValueError(
-                    f"{where} is of class '{name}'; the classes are {', '.join(names)}: add it "
-                    "to the list of labels, or correct the file"
-                )
-            x1, y1, x2, y2 = _box(record, where)
-            if x2 <= x1 or y2 <= y1:
-                dropped.append(f"{where} ({name}): box {x1:g} {y1:g} {x2:g} {y2:g} has no area")
-                continue
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": image_id,
-                    "category_id": category_ids[name],
-                    "bbox": [x1, y1, x2 - x1, y2 - y1],
-                    "area": (x2 - x1) * (y2 - y1),
-                    "iscrowd": 0,
-                }
-            )
-    categories = [{"id": number, "name": name} for name, number in category_ids.items()]
-    return {"images": images, "annotations": annotations, "categories": categories}, dropped
+            records.add_box(name, _box(record, place), place)
+            difficult += (record.findtext("difficult") or "").strip() == "1"
+    if difficult:
+        records.notes.append(f"{difficult} objects are marked 'difficult'; they count like the others")
+    records.note(other_size, "annotations give another size than the picture has, check their boxes")
+    records.note(left_out, "pictures have no annotation and are left out")
+    return records.done(where)
+
+
+def _pairs(root, split):
+    """What names the images, their folder, pairs of an image's name in it and its XML file, and pictures that
+    have none."""
+    annotations = _folder(root, ("Annotations", "annotations"), _xml_files)
+    image_dir = _folder(root, ("JPEGImages", "images"), Path.is_dir)
+    if split is None:
+        pictures = pictures_by_stem(image_dir)
+        files = _xml_files(annotations)
+        if not files:
+            raise ValueError(f"{annotations}: holds no XML files; give the root of a Pascal VOC folder")
+        pairs = [(_picture(pictures, file.stem, image_dir, file), file) for file in files]
+        left_out = sorted(set(pictures.values()) - {name for name, _ in pairs})
+        return str(annotations), image_dir, pairs, left_out
+    list_file, pair_list = root / "ImageSets" / "Main" / f"{split}.txt", root / f"{split}.txt"
+    if list_file.is_file():
+        pictures = pictures_by_stem(image_dir)
+        pairs = []
+        for line in _lines(list_file):
+            # Lists of one class have a second column, and a name may have blanks.
+            stem = line if stem_key(line) in pictures else re.sub(r"\s+(-1|0|1)$", "", line)
+            pairs.append((_picture(pictures, stem, image_dir, list_file), annotations / f"{stem}.xml"))
+        return str(list_file), image_dir, pairs, []
+    if pair_list.is_file():
+        return str(pair_list), root, [_listed(root, line, pair_list) for line in _lines(pair_list)], []
+    raise ValueError(f"{list_file}: no such list of images; give the root of a Pascal VOC folder")
+
+
+def _folder(root, names, fits):
+    return next((root / name for name in names if fits(root / name)), root)
+
+
+def _xml_files(folder):
+    return sorted(file for file in folder.glob("*.xml") if not file.name.startswith("."))
+
+
+def _lines(list_file):
+    lines = [line.strip() for line in read_text(list_file).splitlines() if line.strip()]
+    if not lines:
+        raise ValueError(f"{list_file}: the list is empty")
+    return lines
+
+
+def _picture(pictures, stem, image_dir, lister):
+    name = pictures.get(stem_key(stem))
+    if name is None:
+        raise ValueError(f"{lister}: lists '{stem}', but {image_dir.name} has no such image")
+    return name
+
+
+def _listed(root, line, list_file):
+    """An image's name and its XML file from a line that names both."""
+    image, _, annotation = line.rpartition(" ")
+    if not image or not annotation.endswith(".xml"):
+        raise ValueError(f"{list_file}: '{line}' does not name an image and an XML file")
+    if not (root / image.strip()).is_file():
+        raise ValueError(f"{list_file}: lists the image '{image.strip()}', which does not exist")
+    return Path(image.strip()).as_posix(), root / annotation
 
 
 def _parse(xml_file):
-    if not os.path.isfile(xml_file):
+    if not xml_file.is_file():
         raise ValueError(f"{xml_file}: the annotation is missing")
-    with open(xml_file, "rb") as file:
-        content = file.read()
-    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
+    content = xml_file.read_bytes()
+    guard = expat.ParserCreate()
+    guard.StartDoctypeDeclHandler = _refuse
+    try:
+        guard.Parse(content, True)
+        return ElementTree.fromstring(content)
+    except _Doctype:
         raise ValueError(
             f"{xml_file}: defines entities, which annotations never need and which can expand "
             "without end; refused"
-        )
-    try:
-        return ElementTree.fromstring(content)
-    except ElementTree.ParseError as error:
+        ) from None
+    except (expat.ExpatError, ElementTree.ParseError, LookupError, ValueError) as error:
         raise ValueError(f"{xml_file}: malformed XML ({error})") from None
 
 
-def _image_name(root, stem, list_file):
-    for suffix in IMAGE_SUFFIXES:
-        for name in (stem + suffix, stem + suffix.upper()):
-            if os.path.isfile(os.path.join(root, "JPEGImages", name)):
-                return name
-    raise ValueError(f"{list_file}: lists '{stem}', but JPEGImages has no such image")
+class _Doctype(Exception):
+    """A document type, the only place where entities are defined."""
 
 
-def _size(tree, xml_file):
+def _refuse(*_):
+    raise _Doctype
+
+
+def _said_size(tree):
+    """(width, height) as the annotation has it, or None; some tools write 0."""
     try:
-        return {side: int(tree.findtext(f"size/{side}")) for side in ("width", "height")}
+        width, height = (int(tree.findtext(f"size/{side}")) for side in ("width", "height"))
     except (TypeError, ValueError):
-        raise ValueError(f"{xml_file}: no size with width and height in pixels") from None
+        return None
+    return (width, height) if width and height else None
 
 
 def _box(record, where):
     try:
-        return [float(record.findtext(f"bndbox/{side}")) for side in ("xmin", "ymin", "xmax", "ymax")]
+        return [float(record.findtext(f"bndbox/{side}")) for side in SIDES]
     except (TypeError, ValueError):
         raise ValueError(f"{where}: bndbox needs xmin, ymin, xmax and ymax, each a number") from None

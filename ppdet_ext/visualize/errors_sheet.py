@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from .draw import FONT, ascii_name, class_colour, draw_boxes
-from .grid import GAP, PAPER, TRUTH_COLOUR
+from .grid import PAPER, TRUTH_COLOUR, lay_out
 
 CAPTION_HEIGHT = 36
 CAPTION_SCALE = 0.38
@@ -50,18 +50,17 @@ def errors_sheet(close_ups, columns=6, tile=200):
     """
     if not close_ups:
         raise ValueError("sheet of errors: there are none to show")
-    columns = min(columns, len(close_ups))
-    rows = -(-len(close_ups) // columns)
-    height = tile + CAPTION_HEIGHT
-    sheet = np.full((GAP + rows * (height + GAP), GAP + columns * (tile + GAP), 3), PAPER, np.uint8)
-    for number, close_up in enumerate(close_ups):
-        row, column = divmod(number, columns)
-        y, x = GAP + row * (height + GAP), GAP + column * (tile + GAP)
-        sheet[y : y + tile, x : x + tile] = _picture(close_up, tile)
-        for place, line in enumerate(close_up.lines[:2]):
-            at = (x, y + tile + 14 + 15 * place)
-            cv2.putText(sheet, line, at, FONT, CAPTION_SCALE, (0, 0, 0), 1, cv2.LINE_AA)
-    return sheet
+    return lay_out([_cell(close_up, tile) for close_up in close_ups], columns)
+
+
+def _cell(close_up, tile):
+    """[tile + CAPTION_HEIGHT, tile, 3]: the picture over its caption."""
+    cell = np.full((tile + CAPTION_HEIGHT, tile, 3), PAPER, np.uint8)
+    cell[:tile] = _picture(close_up, tile)
+    for place, line in enumerate(close_up.lines[:2]):
+        at = (0, tile + 14 + 15 * place)
+        cv2.putText(cell, line, at, FONT, CAPTION_SCALE, (0, 0, 0), 1, cv2.LINE_AA)
+    return cell
 
 
 def _picture(close_up, tile):

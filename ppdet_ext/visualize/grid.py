@@ -37,33 +37,57 @@ def contact_sheet(images, predictions, truths=None, columns=4, tile=320, score_t
             raise ValueError(
                 f"contact sheet: {len(images)} images, but {len(others)} {name}; give one an image"
             )
-    columns = min(columns, len(images))
-    rows = -(-len(images) // columns)
-    top = LEGEND_HEIGHT if truths is not None else 0
-    sheet = np.full((top + GAP + rows * (tile + GAP), GAP + columns * (tile + GAP), 3), PAPER, np.uint8)
+    cells = []
     for number, image in enumerate(images):
-        picture, scale = _fit(image, tile)
+        picture, scale = fit(image, tile)
         if truths is not None:
             truth = truths[number]
             texts = [ascii_name(truth.names[label], label) for label in truth.labels]
             draw_boxes(picture, truth.boxes * scale, texts, [TRUTH_COLOUR] * len(truth), dashed=True)
         found = predictions[number]
         scaled = type(found)(found.boxes * scale, found.scores, found.labels, found.names)
-        picture = draw_detections(picture, scaled, score_threshold)
-        row, column = divmod(number, columns)
-        y = top + GAP + row * (tile + GAP) + (tile - picture.shape[0]) // 2
-        x = GAP + column * (tile + GAP) + (tile - picture.shape[1]) // 2
-        sheet[y : y + picture.shape[0], x : x + picture.shape[1]] = picture
+        cells.append(centred(draw_detections(picture, scaled, score_threshold), tile, tile))
+    sheet = lay_out(cells, columns, top=LEGEND_HEIGHT if truths is not None else 0)
     if truths is not None:
         _draw_legend(sheet[: LEGEND_HEIGHT + GAP])
     return sheet
 
 
-def _fit(image, side):
+def fit(image, side):
     """Scale an image so that its long side is `side`: the copy, and the factor."""
     scale = side / max(image.shape[:2])
     size = tuple(max(1, round(length * scale)) for length in image.shape[1::-1])
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC), scale
+
+
+def centred(picture, height, width):
+    """[height, width, 3]: a picture no larger than this in the middle of paper."""
+    cell = np.full((height, width, 3), PAPER, np.uint8)
+    y, x = (height - picture.shape[0]) // 2, (width - picture.shape[1]) // 2
+    cell[y : y + picture.shape[0], x : x + picture.shape[1]] = picture
+    return cell
+
+
+def lay_out(cells, columns, top=0):
+    """Lay pictures of one size out in rows.
+
+    Args:
+        cells (list): arrays [h, w, 3] uint8.
+        columns (int): cells a row, if there are so many.
+        top (int): pixels of paper above the first row.
+
+    Returns:
+        numpy.ndarray: [H, W, 3] uint8.
+    """
+    columns = min(columns, len(cells))
+    height, width = cells[0].shape[:2]
+    rows = -(-len(cells) // columns)
+    sheet = np.full((top + GAP + rows * (height + GAP), GAP + columns * (width + GAP), 3), PAPER, np.uint8)
+    for number, cell in enumerate(cells):
+        row, column = divmod(number, columns)
+        y, x = top + GAP + row * (height + GAP), GAP + column * (width + GAP)
+        sheet[y : y + height, x : x + width] = cell
+    return sheet
 
 
 def _draw_legend(strip):

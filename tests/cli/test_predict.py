@@ -192,3 +192,24 @@ def test_coco_with_the_ids_of_an_annotation_file(model, images, tmp_path, capsys
         before = (tmp_path / "coco.json").read_bytes()
         assert main([*command, *inputs, *coco]) == 2
         assert message in capsys.readouterr().err and (tmp_path / "coco.json").read_bytes() == before
+
+
+def test_test_time_augmentation(model, images, tmp_path, capsys):
+    """The tiny model finds the same whatever it sees: mirrored, its boxes come out on both sides."""
+    output = tmp_path / "out"
+    arguments = ["predict", "--model", model, str(images / "a.png"), "--output", str(output), "--no-pictures"]
+    assert main([*arguments, "--tta", "flip", "--tta-merge", "wbf", "--threshold", "0.4"]) == 0
+    report = json.loads((output / "predictions.json").read_text())
+    assert report["tta"] == {"views": "flip", "merge": "wbf"}
+    found = report["images"][0]["detections"]
+    left, top, right, bottom = BOXES[0] * 2
+    expected = [[left, top, right, bottom], [128 - right, top, 128 - left, bottom]]
+    np.testing.assert_allclose(sorted(each["box"] for each in found), sorted(expected), rtol=1e-5)
+    np.testing.assert_allclose([each["score"] for each in found], 0.45, rtol=1e-5)  # seen by one of two
+    capsys.readouterr()
+    for flags, message in (
+        (["--tta", "flip,0.75"], "one size, so only 'flip' works"),
+        (["--tta-merge", "wbf"], "--tta-merge: merges views, which --tta names"),
+    ):
+        assert main([*arguments, *flags]) == 2
+        assert message in capsys.readouterr().err

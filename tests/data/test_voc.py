@@ -2,17 +2,22 @@
 
 import json
 
-import cv2
-import numpy as np
 import pytest
 
 import ppdet_ext
 from ppdet_ext.data.voc import read_voc
 
+from .small_sets import write_picture, write_text
+
 OBJECT = (
     "<object><name>{0}</name><bndbox><xmin>{1}</xmin><ymin>{2}</ymin><xmax>{3}</xmax><ymax>{4}</ymax>"
     "</bndbox></object>"
 )
+# Ten levels of ten entities each.
+BOMB = "<!DOCTYPE x [<!ENTITY a0 'ha'>" + "".join(
+    f"<!ENTITY a{n} '{f'&a{n - 1};' * 10}'>" for n in range(1, 10)
+)
+BOMB += "]><annotation>&a9;</annotation>"
 
 
 def annotation(*objects, size="<size><width>40</width><height>30</height></size>"):
@@ -26,14 +31,14 @@ def voc(tmp_path):
         (tmp_path / folder).mkdir(parents=True)
     for name, xml in (("a", annotation(("cat", 1, 2, 11, 22), ("dog", 5, 5, 9, 25))), ("b", annotation())):
         (tmp_path / "Annotations" / f"{name}.xml").write_text(xml)
-        cv2.imwrite(str(tmp_path / "JPEGImages" / f"{name}.jpg"), np.zeros([30, 40, 3], np.uint8))
+        write_picture(tmp_path / "JPEGImages" / f"{name}.jpg", 40, 30)
     (tmp_path / "ImageSets" / "Main" / "train.txt").write_text("a\nb\n")
     return tmp_path
 
 
 def test_boxes_become_coco_records(voc):
-    dataset, dropped = read_voc(str(voc), "train", ["cat", "dog"])
-    assert not dropped
+    dataset, image_dir, dropped, notes = read_voc(str(voc), "train", ["cat", "dog"])
+    assert not dropped and not notes and image_dir == str(voc / "JPEGImages")
     assert dataset["categories"] == [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
     assert dataset["images"] == [
         {"id": 1, "file_name": "a.jpg", "width": 40, "height": 30},
@@ -46,8 +51,9 @@ def test_boxes_become_coco_records(voc):
 
 def test_boxes_without_area_are_left_out_and_named(voc):
     (voc / "Annotations" / "a.xml").write_text(annotation(("cat", 5, 5, 5, 9), ("cat", 1, 1, 3, 3)))
-    dataset, (line,) = read_voc(str(voc), "train", ["cat"])
-    assert [a["bbox"] for a in dataset["annotations"]] == [[1, 1, 2, 2]]
+    converted = read_voc(str(voc), "train", ["cat"])
+    (line,) = converted.dropped
+    assert [a["bbox"] for a in converted.dataset["annotations"]] == [[1, 1, 2, 2]]
     assert "a.xml: object 1 (cat)" in line and "has no area" in line
 
 
@@ -57,13 +63,17 @@ def test_boxes_without_area_are_left_out_and_named(voc):
         ("Annotations/a.xml", annotation(("cow", 1, 1, 3, 3)), "a.xml: object 1 is of class 'cow'"),
         ("Annotations/a.xml", "<annotation><obj", "a.xml: malformed XML"),
         ("Annotations/a.xml", '<!DOCTYPE x [<!ENTITY a "aa">]><annotation/>', "a.xml: defines entities"),
+        ("Annotations/a.xml", BOMB, "a.xml: defines entities"),
+        ("Annotations/a.xml", '<?xml version="1.0" encoding="gb2312"?><a/>', "a.xml: malformed XML"),
         ("Annotations/a.xml", annotation(("cat", "left", 1, 3, 3)), "object 1: bndbox needs"),
-        ("Annotations/a.xml", annotation(size=""), "a.xml: no size"),
+        ("Annotations/a.xml", annotation(("cat", "nan", 1, 3, 3)), "box nan 1 3 3 is not finite"),
         ("ImageSets/Main/train.txt", "", "train.txt: the list is empty"),
-        ("ImageSets/Main/train.txt", "zzz\n", "zzz.xml: the annotation is missing"),
+        ("ImageSets/Main/train.txt", "zzz\n", "train.txt: lists 'zzz', but JPEGImages has no such image"),
+        ("ImageSets/Main/train.txt", "c\n", "c.xml: the annotation is missing"),
     ],
 )
 def test_faults_are_named(voc, file, content, message):
+    write_picture(voc / "JPEGImages/c.jpg", 8, 8)
     (voc / file).write_text(content)
     with pytest.raises(ValueError, match=message):
         read_voc(str(voc), "train", ["cat", "dog"])
@@ -75,6 +85,65 @@ def test_missing_list_and_image_are_named(voc):
     (voc / "JPEGImages" / "b.jpg").unlink()
     with pytest.raises(ValueError, match="lists 'b', but JPEGImages has no such image"):
         read_voc(str(voc), "train", ["cat", "dog"])
+
+
+def test_an_entity_bomb_in_another_encoding(voc):
+    (voc / "Annotations" / "a.xml").write_bytes(BOMB.encode("utf-16"))
+    with pytest.raises(ValueError, match="a.xml: defines entities"):
+        read_voc(str(voc), "train", ["cat", "dog"])
+
+
+def test_without_a_list_all_annotations_and_classes_found(voc):
+    write_picture(voc / "JPEGImages" / "lonely.jpg", 8, 8)
+    (voc / "Annotations" / "._a.xml").write_text("what macOS leaves")
+    dataset, _, _, notes = read_voc(str(voc))
+    assert [i["file_name"] for i in dataset["images"]] == ["a.jpg", "b.jpg"]
+    assert [c["name"] for c in dataset["categories"]] == ["cat", "dog"]
+    assert notes == ["1 pictures have no annotation and are left out: lonely.jpg"]
+
+
+def test_names_with_blanks_accents_and_upper_case(voc):
+    write_picture(voc / "JPEGImages" / "über uns.JPG", 16, 12)
+    write_text(voc / "Annotations" / "über uns.xml", annotation(("cat", 1, 1, 3, 3)))
+    write_text(voc / "ImageSets" / "Main" / "cat_train.txt", "a  1\nb -1\nüber uns\nüber uns  1\n")
+    dataset = read_voc(str(voc), "cat_train", ["cat", "dog"]).dataset
+    assert [i["file_name"] for i in dataset["images"]] == ["a.jpg", "b.jpg", "über uns.JPG"]
+    assert dataset["images"][2]["width"] == 16 and dataset["annotations"][2]["image_id"] == 3
+
+
+def test_pictures_and_annotations_side_by_side(voc, tmp_path):
+    for file in [*(voc / "Annotations").iterdir(), *(voc / "JPEGImages").iterdir()]:
+        write_text(tmp_path / "flat" / "x", "")
+        (tmp_path / "flat" / file.name).write_bytes(file.read_bytes())
+    write_text(tmp_path / "flat" / "annotations" / "all.json", "{}")
+    converted = read_voc(str(tmp_path / "flat"))
+    assert len(converted.dataset["images"]) == 2 and converted.image_dir == str(tmp_path / "flat")
+
+
+def test_lists_of_paddledetection(voc):
+    write_text(voc / "few.txt", "JPEGImages/b.jpg Annotations/b.xml\nJPEGImages/a.jpg Annotations/a.xml\n")
+    dataset, image_dir, _, _ = read_voc(str(voc), "few")
+    assert [i["file_name"] for i in dataset["images"]] == ["JPEGImages/b.jpg", "JPEGImages/a.jpg"]
+    assert image_dir == str(voc)
+    for line, message in (
+        ("JPEGImages/a.jpg", "does not name an image and an XML file"),
+        ("gone.jpg Annotations/a.xml", "few.txt: lists the image 'gone.jpg', which does not exist"),
+    ):
+        write_text(voc / "few.txt", line)
+        with pytest.raises(ValueError, match=message):
+            read_voc(str(voc), "few")
+
+
+def test_the_pictures_size_counts_and_difficult_objects_do(voc):
+    xml = annotation(("cat", 1, 1, 3, 3), size="<size><width>30</width><height>40</height></size>")
+    xml = xml.replace("</name>", "</name><difficult>1</difficult>")
+    (voc / "Annotations" / "a.xml").write_text(xml)
+    (voc / "Annotations" / "b.xml").write_text(annotation(size=""))
+    dataset, _, _, notes = read_voc(str(voc), "train", ["cat"])
+    assert {(i["width"], i["height"]) for i in dataset["images"]} == {(40, 30)}
+    assert len(dataset["annotations"]) == 1
+    assert notes[0] == "1 objects are marked 'difficult'; they count like the others"
+    assert "1 annotations give another size" in notes[1] and "a.xml 30x40, not 40x30" in notes[1]
 
 
 def test_ppdet_reads_the_folder(voc, tmp_path):

@@ -1,0 +1,51 @@
+"""`ppdet-ext data show`: a dataset at a glance."""
+
+import math
+from pathlib import Path
+
+
+def add_arguments(parser):
+    parser.add_argument("--anno", required=True, metavar="FILE.json", help="COCO file")
+    parser.add_argument(
+        "--images", required=True, metavar="FOLDER", help="the folder that the names of the images count from"
+    )
+    parser.add_argument("--out", default="output/data_show", metavar="FOLDER", help="where the pictures go")
+    parser.add_argument("--count", type=int, default=16, metavar="N", help="pictures on the sheet")
+    parser.add_argument("--class", dest="name", metavar="NAME", help="only pictures with this class")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="another seed, other pictures")
+    parser.add_argument(
+        "--input-size", type=int, default=640, metavar="PIXELS", help="side of the detector's input"
+    )
+
+
+def run(args):
+    from ppdet_ext.data.coco_file import read_coco, write_json
+    from ppdet_ext.data.sample import annotated_pictures, choose_images, label_of
+    from ppdet_ext.data.statistics import box_sides, dataset_statistics
+    from ppdet_ext.visualize import write_image
+    from ppdet_ext.visualize.annotation_sheet import annotation_sheet
+    from ppdet_ext.visualize.dataset_plot import plot_dataset
+
+    for name in ("count", "input_size"):
+        if getattr(args, name) < 1:
+            raise ValueError(f"--{name.replace('_', '-')} {getattr(args, name)}: give a number from 1 up")
+    dataset = read_coco(args.anno)
+    only = None if args.name is None else label_of(dataset, args.name, args.anno)
+    images = choose_images(dataset, args.count, only, args.seed)
+    folder = Path(args.out)
+    sheet, plot, numbers = (
+        folder / name for name in ("contact_sheet.jpg", "statistics.png", "statistics.json")
+    )
+    pictures = annotated_pictures(dataset, images, args.images)
+    write_image(sheet, annotation_sheet(pictures, columns=math.ceil(math.sqrt(len(images))), only=only))
+    print(f"{sheet}: {len(images)} of {len(dataset['images'])} pictures")
+    statistics = dataset_statistics(dataset, args.input_size)
+    write_json(numbers, statistics)
+    plot_dataset(statistics, box_sides(dataset, args.input_size), plot, Path(args.anno).name)
+    sizes = statistics["box_sizes_at_input"]
+    print(
+        f"{plot}, {numbers.name}: {statistics['images']} images, {statistics['boxes']} boxes of "
+        f"{len(statistics['classes'])} classes; at {args.input_size} pixels {sizes['small']} small, "
+        f"{sizes['medium']} medium, {sizes['large']} large"
+    )
+    return 0
