@@ -13,7 +13,8 @@ __all__ = ["planes", "iou", "pairwise_iou", "is_inside", "is_near_center"]
 
 
 def _library(array):
-    return paddle if isinstance(array, paddle.Tensor) else np
+    # A static graph's variables are no paddle.Tensor.
+    return np if isinstance(array, np.ndarray) else paddle
 
 
 def planes(boxes):

@@ -32,8 +32,13 @@ def check_mode(mode):
 
 
 def is_per_image(mode, tensor):
-    """Whether to work image by image: what `mode` says, or where `tensor` lies if it is 'auto'."""
-    return mode == "per_image" or (mode == "auto" and tensor.place.is_cpu_place())
+    """Whether to work image by image: what `mode` says, or where `tensor` lies if it is 'auto'.
+
+    A static graph (`--to_static`) has no place and no NumPy: it works on the batch.
+    """
+    if mode == "auto":
+        return paddle.in_dynamic_mode() and tensor.place.is_cpu_place()
+    return mode == "per_image"
 
 
 def as_float32(tensor):
