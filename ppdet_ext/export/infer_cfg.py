@@ -47,13 +47,15 @@ def write_infer_cfg(cfg, model, folder, image_shape, nms, plain_pixels=False):
             f"num_classes is {cfg.num_classes} but {len(content['label_list'])} class names were found "
             f"({source or 'no annotation file: COCO names'}); correct num_classes or TestDataset.anno_path"
         )
-    suppression = head_of(model).nms
+    head = head_of(model)
+    suppression = head.nms
     if nms and not getattr(suppression, "in_graph", True):
         raise ValueError(
             f"--nms: the head's nms, {type(suppression).__name__}, runs outside of graphs; export without it"
         )
     content["NMS"] = _nms_settings(suppression)
     content["outputs"] = "nms" if nms else "raw"
+    content["fpn_stride"] = list(head.fpn_strides)  # under PicoDet's name for it
     if plain_pixels:
         for entry in content["Preprocess"]:
             if entry["type"] == "NormalizeImage":

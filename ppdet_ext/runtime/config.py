@@ -20,6 +20,8 @@ class InferConfig:
         nms (dict): settings of `NMS`.
         batch_size (int | None): the one batch size that the model takes, None for any.
         nms_inside (bool): the model ends in detections, not in raw boxes and scores.
+        free_size (bool): it takes images of any size whose sides are multiples of `stride`.
+        stride (int | None): of its coarsest feature map, input pixels; None where the file does not say.
     """
 
     file: str
@@ -28,6 +30,8 @@ class InferConfig:
     nms: dict
     batch_size: Optional[int] = None
     nms_inside: bool = False
+    free_size: bool = False
+    stride: Optional[int] = None
 
     @classmethod
     def load(cls, folder):
@@ -67,4 +71,6 @@ class InferConfig:
             content["NMS"],
             content.get("batch_size"),
             content["outputs"] == "nms",
+            bool(content.get("use_dynamic_shape")),
+            max(content["fpn_stride"]) if content.get("fpn_stride") else None,
         )

@@ -8,11 +8,15 @@ import numpy as np
 
 from .backends import NMS, RAW, create_backend
 from .config import InferConfig
+from .nms import NMS as Suppression
 from .pipeline import Pipeline, run_one
 from .postprocess import InGraphPostprocess, Postprocess
 from .preprocess import Preprocess
-from .slots import SlotStore
+from .slots import Slot, SlotStore
 from .streams import Merged
+from .tta import TTA
+from .tta.postprocess import ViewsPostprocess
+from .tta.preprocess import ViewSlots, ViewsPreprocess
 from .work import Work
 
 # Batches on their way: one being read, one in the network, one after it, one in the caller's hands. With live
@@ -31,23 +35,31 @@ class Detector:
         backend (str): 'onnxruntime', 'paddle_inference' or another of `runtime.backends.BACKENDS`.
         threads (int | None): CPU threads of the engine, None for its own choice.
         device (str | None): 'cpu' or 'gpu', None for the engine's own: the GPU for TensorRT, else the CPU.
+        tta (TTA | str | dict | None): test-time augmentation: 'flip,0.75,1.25', or as `TTA.of` takes it. An
+            image goes through the network once a view.
 
     Raises:
         ValueError: the folder is not an exported one, or the backend is unknown, not installed, does not run
-            on the device or cannot load the model.
+            on the device or cannot load the model; or the model does not take the scales of `tta`.
     """
 
-    def __init__(self, folder, backend="onnxruntime", threads=None, device=None):
+    def __init__(self, folder, backend="onnxruntime", threads=None, device=None, tta=None):
         config = InferConfig.load(folder)
         self.folder = os.fspath(folder)
         self.names = config.names
         self.batch_size = config.batch_size
         self.backend_name = backend
-        self.preprocess = Preprocess(config.preprocess, config.file)
+        self.tta = TTA.of(tta, "tta")
         postprocess = InGraphPostprocess if config.nms_inside else Postprocess
         self.postprocess = postprocess(config.nms, config.names, config.file)
+        if self.tta is None:
+            self.preprocess = Preprocess(config.preprocess, config.file)
+        else:
+            self.preprocess = ViewsPreprocess(config, self.tta)
+            nms = Suppression(config.nms, config.file)
+            self.postprocess = ViewsPostprocess(self.postprocess, nms, self.tta)
         self.backend = create_backend(backend, folder, threads, device, NMS if config.nms_inside else RAW)
-        self._store = SlotStore()
+        self._store = SlotStore(Slot if self.tta is None else ViewSlots)
         self._lock = threading.Lock()
 
     def predict(self, images, batch_size=8, score_threshold=None):

@@ -60,16 +60,47 @@ def read_image(path):
             data = file.read()
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+    return decode_image(data, path)
+
+
+class UnreadableImage(ValueError):
+    """Bytes that are no whole image.
+
+    Args:
+        fault (str): 'empty', 'truncated' or 'no image'.
+        message (str): for the user.
+    """
+
+    def __init__(self, fault, message):
+        super().__init__(message)
+        self.fault = fault
+
+
+def decode_image(data, name):
+    """Decode the bytes of an image file, as :func:`read_image`.
+
+    Args:
+        data (bytes): of the file.
+        name (str): what to call it in an error.
+
+    Returns:
+        numpy.ndarray: [H, W, 3] uint8 RGB.
+
+    Raises:
+        UnreadableImage: empty, truncated or no image.
+    """
     if not data:
-        raise ValueError(f"{path}: is empty (0 bytes); copy the image again")
+        raise UnreadableImage("empty", f"{name}: is empty (0 bytes); copy the image again")
     if _is_truncated(data):
-        raise ValueError(f"{path}: is truncated, its end is missing; copy the image again")
+        raise UnreadableImage("truncated", f"{name}: is truncated, its end is missing; copy the image again")
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:  # a header that promises more pixels than OpenCV allows
         image = None
     if image is None:
-        raise ValueError(f"{path}: is not an image OpenCV can read; convert it to JPEG or PNG")
+        raise UnreadableImage(
+            "no image", f"{name}: is not an image OpenCV can read; convert it to JPEG or PNG"
+        )
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 

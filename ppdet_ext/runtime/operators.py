@@ -198,6 +198,8 @@ class Permute:
 
 
 OPERATORS = {cls.__name__: cls for cls in (Resize, LetterBoxResize, NormalizeImage, Pad, PadStride, Permute)}
+# Those that say a size, and by which argument.
+SIZE_KEYS = {"Resize": "target_size", "LetterBoxResize": "target_size", "Pad": "size"}
 
 
 def _size(value):

@@ -39,14 +39,27 @@ class Postprocess:
         Raises:
             ValueError: the shapes do not fit each other, the batch or the class names.
         """
-        self._check(boxes, scores, len(images))
         results = []
-        for number, image in enumerate(images):
-            mapped = _to_input(boxes[number], image)
-            indices, labels, kept_scores = self.nms(mapped, scores[number], score_threshold)
+        for number, (mapped, image_scores) in enumerate(self.candidates(boxes, scores, images)):
+            indices, labels, kept_scores = self.nms(mapped, image_scores, score_threshold)
             source = sources[number] if sources else None
             results.append(Detections(mapped[indices], kept_scores, labels, self.names, source))
         return results
+
+    def candidates(self, boxes, scores, images):
+        """What enters the NMS.
+
+        Args:
+            as of `__call__`.
+
+        Returns:
+            list: of each image, boxes [L, 4] float32 xyxy in pixels of the input image, and scores [C, L].
+
+        Raises:
+            ValueError: as `__call__`.
+        """
+        self._check(boxes, scores, len(images))
+        return [(_to_input(boxes[number], image), scores[number]) for number, image in enumerate(images)]
 
     def _check(self, boxes, scores, count):
         if (
@@ -109,6 +122,23 @@ class InGraphPostprocess:
             )
             results.append(found if score_threshold is None else found.filter(score_threshold))
         return results
+
+    def candidates(self, counts, boxes, scores, labels, images):
+        """The detections as one more NMS takes them, to be merged with those of other views.
+
+        Args:
+            as of `__call__`.
+
+        Returns:
+            list: of each image, boxes [N, 4] float32 xyxy in pixels of the input image, and scores [C, N], 0
+            but for each box's own class.
+        """
+        found = []
+        for one in self(counts, boxes, scores, labels, images):
+            spread = np.zeros((len(self.names), len(one)), np.float32)
+            spread[one.labels, np.arange(len(one))] = one.scores
+            found.append((one.boxes, spread))
+        return found
 
 
 def _to_input(boxes, image):

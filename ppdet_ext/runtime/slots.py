@@ -74,9 +74,13 @@ class SlotStore:
     """Slots that no run uses at the moment, kept for the next one; safe to use from several threads.
 
     It keeps those for a single image, and those of the batch size asked for last.
+
+    Args:
+        make (callable): makes one, of a size and a shape, as `Slot` does.
     """
 
-    def __init__(self):
+    def __init__(self, make=Slot):
+        self._make = make
         self._lock = threading.Lock()
         self._slots = []
 
@@ -87,7 +91,7 @@ class SlotStore:
             self._slots = [slot for slot in self._slots if slot.shape == shape and slot.size in (1, size)]
             for slot in fit[:count]:
                 self._slots.remove(slot)
-        return fit[:count] + [Slot(size, shape) for _ in range(count - len(fit))]
+        return fit[:count] + [self._make(size, shape) for _ in range(count - len(fit))]
 
     def give(self, slots):
         """Keep Slots whose run is over."""

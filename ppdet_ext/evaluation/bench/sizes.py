@@ -2,14 +2,11 @@
 
 import os
 
-import yaml
-
 from ppdet_ext.compat import is_importable
 from ppdet_ext.runtime.backends import BACKENDS
-from ppdet_ext.runtime.config import INFER_CFG, InferConfig
+from ppdet_ext.runtime.config import InferConfig
+from ppdet_ext.runtime.operators import SIZE_KEYS
 
-# The operators of `infer_cfg.yml` that say a size, and where.
-SIZE_KEYS = {"Resize": "target_size", "LetterBoxResize": "target_size", "Pad": "size"}
 # What export_model makes for each backend, the backend's own format first.
 EXPORT_TARGETS = {
     "onnxruntime": ("onnx",),
@@ -56,10 +53,8 @@ def choose_sizes(folder, sizes=None):
             raise ValueError(f"size {size}: give a side in pixels, a multiple of the coarsest stride")
     sized = (entry for entry in config.preprocess if entry.get("type") in SIZE_KEYS)
     own = next((entry[SIZE_KEYS[entry["type"]]] for entry in sized), None)
-    with open(os.path.join(folder, INFER_CFG), encoding="utf-8") as file:
-        free = yaml.safe_load(file).get("use_dynamic_shape", False)
     others = [str(size) for size in sizes if own not in (size, [size, size])]
-    if others and not free:
+    if others and not config.free_size:
         shape = "x".join(map(str, own)) if isinstance(own, list) else own
         raise ValueError(
             f"{folder}: its model takes {shape} only, not {', '.join(others)}; export it with "

@@ -3,6 +3,10 @@
 from ppdet.core.workspace import create
 from ppdet.modeling.architectures.meta_arch import BaseArch
 
+from ppdet_ext.data.views import split_views
+
+from .views import detect_views
+
 
 class DenseDetector(BaseArch):
     """Backbone, neck and a head whose ``post_process`` turns raw outputs into boxes.
@@ -12,9 +16,13 @@ class DenseDetector(BaseArch):
 
     In training ``model(inputs)`` returns a dict of losses with the total under 'loss'; in evaluation a
     dict of 'bbox' [sum(N_i), 6] (label, score, xyxy in pixels of the original image) and 'bbox_num' [B].
+
+    Attributes:
+        tta (TTA | None): test-time augmentation: ``inputs`` hold several views, merged as it says.
     """
 
     head_key = "head"
+    tta = None
 
     @classmethod
     def from_config(cls, cfg, *args, **kwargs):
@@ -31,6 +39,13 @@ class DenseDetector(BaseArch):
         return self.head(self.features(self.inputs), self.inputs)
 
     def get_pred(self):
-        outputs = self.head(self.features(self.inputs))
-        boxes, count, _ = self.head.post_process(outputs, self.inputs["scale_factor"])
+        if self.tta is not None:
+            boxes, count = detect_views(split_views(self.inputs), self._raw, self.head.nms, self.tta)
+        else:
+            outputs = self.head(self.features(self.inputs))
+            boxes, count, _ = self.head.post_process(outputs, self.inputs["scale_factor"])
         return {"bbox": boxes, "bbox_num": count}
+
+    def _raw(self, inputs):
+        """Boxes [B, L, 4] xyxy in pixels of ``inputs['image']`` and scores [B, C, L]."""
+        return self.head.decode(self.head(self.features(inputs)))
