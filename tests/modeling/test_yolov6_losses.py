@@ -147,7 +147,7 @@ def test_the_anchor_aided_branch():
     case = "ab_giou"
     branch = AnchorAidedBranch([8] * 3, CLASSES, STRIDES, 0.5, IOU_LOSSES["giou"])
     # The stored sizes are at random, some beyond what these anchors can give: larger anchors, the same boxes.
-    branch.anchors = [np.full_like(anchors, 100) for anchors in branch.anchors]
+    branch.anchors = [((100, 100),) * len(anchors) for anchors in branch.anchors]
 
     def raw(values):
         half = np.sqrt(values[..., 2:] / 100) / 2

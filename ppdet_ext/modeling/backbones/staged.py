@@ -1,8 +1,9 @@
 """What backbones of a stem and stages share."""
 
 import paddle.nn as nn
-from paddle.distributed.fleet.utils import recompute
 from ppdet.modeling.shape_spec import ShapeSpec
+
+from ppdet_ext.nn.recompute import recomputed
 
 
 class StagedBackbone(nn.Layer):
@@ -11,7 +12,7 @@ class StagedBackbone(nn.Layer):
     A subclass makes ``stem`` and ``stages`` and sets ``return_idx`` and ``_channels`` (of each stage).
     """
 
-    # Recompute each stage in the backward pass: less memory, more time.
+    # Recompute the stem and each stage in the backward pass: less memory, more time.
     use_checkpoint = False
 
     def _check_stages(self, layers, channels, return_idx):
@@ -39,10 +40,14 @@ class StagedBackbone(nn.Layer):
         Returns:
             list[Tensor]: ``[B, C_i, H / s_i, W / s_i]`` for each stage of ``return_idx``.
         """
-        x = self.stem(inputs["image"])
+
+        def run(part, x):
+            return recomputed(part, x) if self.use_checkpoint and self.training else part(x)
+
+        x = run(self.stem, inputs["image"])
         feats = []
         for i, stage in enumerate(self.stages):
-            x = recompute(stage, x) if self.use_checkpoint and self.training else stage(x)
+            x = run(stage, x)
             if i in self.return_idx:
                 feats.append(x)
         return feats

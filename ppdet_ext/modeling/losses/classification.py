@@ -9,7 +9,12 @@ import paddle
 import paddle.nn.functional as F
 
 
-def varifocal_loss(logits, flat_index, targets, alpha=0.75, gamma=2.0, epoch_alpha=None):
+def _counted(values, weights):
+    """Values [P] times weights [P], where there are any."""
+    return values if weights is None else values * weights
+
+
+def varifocal_loss(logits, flat_index, targets, alpha=0.75, gamma=2.0, epoch_alpha=None, weights=None):
     """Varifocal loss, summed.
 
     A background prediction p costs ``alpha p^gamma * -log(1 - p)``, a positive one with soft target q
@@ -21,6 +26,7 @@ def varifocal_loss(logits, flat_index, targets, alpha=0.75, gamma=2.0, epoch_alp
         targets (Tensor): [P] float32 in [0, 1], their soft targets q.
         alpha, gamma (float): weight and focus of the background.
         epoch_alpha: accepted for a common signature with :func:`focal_loss`; has no effect.
+        weights (Tensor | None): [P] float32, how often each positive counts.
 
     Returns:
         Tensor: [] float32.
@@ -37,18 +43,18 @@ def varifocal_loss(logits, flat_index, targets, alpha=0.75, gamma=2.0, epoch_alp
     if flat_index.shape[0]:
         positive = paddle.gather(logits, flat_index)
         bce = F.softplus(positive) - positive * targets
-        loss = loss - background(positive) + (targets * bce).sum()
+        loss = loss - background(positive) + (_counted(targets, weights) * bce).sum()
     return loss
 
 
-def focal_loss(logits, flat_index, targets, alpha=0.25, gamma=2.0, epoch_alpha=None):
+def focal_loss(logits, flat_index, targets, alpha=0.25, gamma=2.0, epoch_alpha=None, weights=None):
     """Focal loss with soft targets (as in generalised focal loss), summed.
 
     A prediction p with target q costs ``|p - q|^gamma * BCE(p, q)``, weighted by
     ``alpha q + (1 - alpha)(1 - q)`` where alpha is positive.
 
     Args:
-        logits, flat_index, targets: as in :func:`varifocal_loss`.
+        logits, flat_index, targets, weights: as in :func:`varifocal_loss`.
         alpha, gamma (float): balance and focus.
         epoch_alpha (float | None): takes the place of ``alpha``; PP-YOLOE balances only while the static
             assigner is at work.
@@ -58,21 +64,21 @@ def focal_loss(logits, flat_index, targets, alpha=0.25, gamma=2.0, epoch_alpha=N
     """
     balance = alpha if epoch_alpha is None else epoch_alpha
 
-    def cost(x, q):
+    def cost(x, q, weights=None):
         p = F.sigmoid(x)
         weight = (p - q).pow(gamma)
         if balance > 0:
             weight = weight * (balance * q + (1 - balance) * (1 - q))
-        return (weight * (F.softplus(x) - x * q)).sum()
+        return (_counted(weight, weights) * (F.softplus(x) - x * q)).sum()
 
     loss = cost(logits, paddle.zeros([1]))
     if flat_index.shape[0]:
         positive = paddle.gather(logits, flat_index)
-        loss = loss - cost(positive, paddle.zeros([1])) + cost(positive, targets)
+        loss = loss - cost(positive, paddle.zeros([1])) + cost(positive, targets, weights)
     return loss
 
 
-def sigmoid_focal_loss(logits, flat_index, ignored, alpha=0.25, gamma=1.5):
+def sigmoid_focal_loss(logits, flat_index, ignored, alpha=0.25, gamma=1.5, weights=None):
     """Focal loss with hard targets, summed.
 
     A prediction p of a class that is there costs ``alpha (1 - p)^gamma * -log(p)``, of one that is not
@@ -84,6 +90,7 @@ def sigmoid_focal_loss(logits, flat_index, ignored, alpha=0.25, gamma=1.5):
         ignored (Tensor): [I] int64, rows that cost nothing.
         alpha (float): weight of the positives, beside ``1 - alpha``.
         gamma (float): focus.
+        weights (Tensor | None): [P] float32, how often each positive counts.
 
     Returns:
         Tensor: [] float32.
@@ -91,9 +98,9 @@ def sigmoid_focal_loss(logits, flat_index, ignored, alpha=0.25, gamma=1.5):
     Source: arXiv:1708.02002, equation 5; EfficientDet's gamma.
     """
 
-    def surprise(x):
+    def surprise(x, weights=None):
         """What a wrong answer costs that is as sure as x."""
-        return (F.sigmoid(x).pow(gamma) * F.softplus(x)).sum()
+        return (_counted(F.sigmoid(x).pow(gamma), weights) * F.softplus(x)).sum()
 
     background = surprise(logits)
     if ignored.shape[0]:
@@ -101,7 +108,7 @@ def sigmoid_focal_loss(logits, flat_index, ignored, alpha=0.25, gamma=1.5):
     if not flat_index.shape[0]:
         return (1 - alpha) * background
     positive = paddle.gather(logits.flatten(), flat_index)
-    return (1 - alpha) * (background - surprise(positive)) + alpha * surprise(-positive)
+    return (1 - alpha) * (background - surprise(positive)) + alpha * surprise(-positive, weights)
 
 
 CLASSIFICATION_LOSSES = {"varifocal": varifocal_loss, "focal": focal_loss}
