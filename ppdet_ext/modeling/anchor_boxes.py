@@ -3,14 +3,13 @@
 Boxes are xyxy, x to the right and y down; codes are (ty, tx, th, tw), in the order of the published weights.
 """
 
-from functools import lru_cache
-
 import numpy as np
 import paddle
 
 from ppdet_ext.nn.resize import spatial_size
 
 from .anchors import anchor_points
+from .constants import constants
 
 # Keeps a box without width or height from dividing by 0, as published.
 EPSILON = 1e-8
@@ -52,7 +51,6 @@ def _factors(ratio):
     return (np.sqrt(pair[0]), 1 / np.sqrt(pair[0])) if len(pair) == 1 else tuple(pair)
 
 
-@lru_cache(maxsize=16)  # 7 MB each for the largest images
 def _constant_boxes(sizes, strides, shapes):
     """NumPy anchors of feature maps of known size."""
     half = np.array(shapes) / 2
@@ -80,7 +78,7 @@ def anchor_boxes(feats, strides, shapes):
     """
     sizes = [spatial_size(feat) for feat in feats]
     if all(isinstance(side, int) for size in sizes for side in size):
-        return paddle.to_tensor(_constant_boxes(tuple(map(tuple, sizes)), tuple(strides), shapes))
+        return constants(_constant_boxes, tuple(map(tuple, sizes)), tuple(strides), shapes)[0]
     points, per_point, _ = anchor_points(feats, strides)
     centre = (points * per_point).unsqueeze(1)
     half = per_point.unsqueeze(1) * paddle.to_tensor(np.float32(shapes) / 2)

@@ -3,15 +3,14 @@
 Coordinate conventions: x to the right, y down; a cell's point is its centre; boxes are xyxy.
 """
 
-from functools import lru_cache
-
 import numpy as np
 import paddle
 
 from ppdet_ext.nn.resize import spatial_size
 
+from .constants import constants
 
-@lru_cache(maxsize=64)
+
 def _grid_points(sizes, strides, offset):
     """NumPy anchor points and strides of feature maps of known size."""
     points, per_point = [], []
@@ -38,9 +37,8 @@ def anchor_points(feats, strides, offset=0.5):
     """
     sizes = [spatial_size(feat) for feat in feats]
     if all(isinstance(side, int) for size in sizes for side in size):
-        points, per_point = _grid_points(tuple(map(tuple, sizes)), tuple(strides), offset)
-        counts = [h * w for h, w in sizes]
-        return paddle.to_tensor(points), paddle.to_tensor(per_point), counts
+        points, per_point = constants(_grid_points, tuple(map(tuple, sizes)), tuple(strides), offset)
+        return points, per_point, [h * w for h, w in sizes]
     points, per_point = [], []
     for (height, width), stride in zip(sizes, strides):
         x = paddle.arange(width, dtype="float32") + offset

@@ -20,6 +20,24 @@ LOGGED = (
 )
 
 
+def history_path(cfg):
+    """Where a run's history lies, beside its checkpoints."""
+    return os.path.join(cfg.save_dir, cfg.filename, "history.jsonl")
+
+
+def read_history(path):
+    """The records of a history, oldest first; without the line that a kill has cut, and [] without a file."""
+    records = []
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            for line in file:
+                try:
+                    records.append(json.loads(line))
+                except ValueError:
+                    break
+    return records
+
+
 class ProgressBar(Callback):
     """One bar over all steps of the run, with the loss and, after an evaluation, AP."""
 
@@ -40,11 +58,15 @@ class ProgressBar(Callback):
             disable=None,
         )
 
+    def on_go_back(self, status):
+        self._bar.n = status["steps_per_epoch"] * status["epoch_id"]
+
     def on_step_end(self, status):
         if status["mode"] == "train":
-            loss = status["training_staus"].meters["loss"].avg
-            self._bar.set_postfix_str(f"epoch {status['epoch_id'] + 1} loss {loss:.3f}{self._ap}", False)
-            self._bar.update()
+            # The loss waits for the device, so it is read when the bar is drawn, not in every step.
+            if self._bar.update():
+                loss = status["training_staus"].meters["loss"].avg
+                self._bar.set_postfix_str(f"epoch {status['epoch_id'] + 1} loss {loss:.3f}{self._ap}")
 
     def on_epoch_end(self, status):
         if status["mode"] == "eval":
@@ -64,13 +86,30 @@ class History(Callback):
 
     def __init__(self, trainer):
         super().__init__(trainer)
-        cfg = trainer.cfg
-        self._path = os.path.join(cfg.save_dir, cfg.filename, "history.jsonl")
+        self._path = history_path(trainer.cfg)
 
     def on_train_begin(self, status):
         os.makedirs(os.path.dirname(self._path), exist_ok=True)
-        if status["epoch_id"] == 0 and os.path.exists(self._path):
+        if not os.path.exists(self._path):
+            return
+        if status["epoch_id"] == 0:
             os.replace(self._path, self._path + ".previous")
+        resumed = self.model.resumed
+        if resumed and not resumed["evaluated"]:
+            self._cut(status["epoch_id"] - 1, "ap")
+        self._cut(status["epoch_id"])
+
+    def on_go_back(self, status):
+        self._cut(status["epoch_id"])
+
+    def _cut(self, epoch, having="epoch"):
+        """Drops the records of an epoch and later ones: they are of a course that was left."""
+        records = read_history(self._path)
+        kept = [r for r in records if r["epoch"] < epoch or having not in r]
+        if len(kept) < len(records):
+            with open(self._path + ".new", "w", encoding="utf-8") as file:
+                file.writelines(json.dumps(record) + "\n" for record in kept)
+            os.replace(self._path + ".new", self._path)
 
     def _write(self, record):
         with open(self._path, "a", encoding="utf-8") as file:

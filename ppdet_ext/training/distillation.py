@@ -4,6 +4,7 @@ import paddle
 import paddle.nn.functional as F
 from ppdet.core.workspace import register
 
+from ppdet_ext.modeling.heads.dense import per_process
 from ppdet_ext.nearest import choice
 
 from . import distillation_losses as losses
@@ -170,7 +171,7 @@ class OutputDistillation(Distillation):
         compare = losses.distribution_loss if self._teacher.yolo_head.reg_max else losses.distance_loss
         box_loss = compare(boxes, their_boxes, scores)
         loss = losses.class_loss(classes, their_classes) + self.box_weight * box_loss
-        return loss / scores.sum().clip(min=1.0)
+        return loss / per_process(scores.sum(), lambda everything: everything.clip(min=1.0))
 
     @staticmethod
     def _joined(outputs):

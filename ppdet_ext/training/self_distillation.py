@@ -5,9 +5,11 @@ import math
 import os
 
 import paddle
+import paddle.distributed as dist
 import paddle.nn.functional as F
 from ppdet.core.workspace import register
 
+from ppdet_ext.modeling.heads.dense import per_process
 from ppdet_ext.modeling.heads.rows import level_rows
 from ppdet_ext.nn.state_file import read_state_file
 
@@ -130,12 +132,18 @@ class SelfDistillation:
             goals = teacher.yolo_head.predict_levels(feats)
         logits, regression = map(level_rows, zip(*outputs))
         their_logits, their_regression = map(level_rows, zip(*goals))
-        loss = self.class_weight * head.loss_weight["class"] * self._class_loss(logits, their_logits)
+        # A sum over the whole batch, and the gradients of its processes' parts will be averaged.
+        class_loss = dist.get_world_size() * self._class_loss(logits, their_logits)
+        loss = self.class_weight * head.loss_weight["class"] * class_loss
+        count = per_process(
+            paddle.full([], float(positives.count)), lambda everything: everything.clip(min=1.0)
+        )
+        quality = positives.quality.sum() if positives.count else paddle.zeros([])
+        share = per_process(quality, lambda everything: everything) / positives.total
         if positives.count:
             rows = [positives.rows(values) for values in (regression, their_regression)]
-            bins = [values.reshape([-1, head.reg_channels]) for values in rows]
-            divergence = losses.divergence_of_softmax(*bins, self.temperature).mean()
-            share = positives.quality.sum() / positives.total
+            bins = [values.reshape([-1, 4, head.reg_channels]) for values in rows]
+            divergence = losses.divergence_of_softmax(*bins, self.temperature).mean(-1).sum() / count
             loss = loss + self.box_weight * head.loss_weight["dfl"] * divergence * share
         if self.feature_weight:
             pairs = zip(self._feats, feats)

@@ -30,6 +30,8 @@ class ArgmaxIoUAssigner(nn.Layer):
         mode (str): 'per_image' for CPUs, 'batch' for GPUs, 'auto' for what suits the place of the gts. The
             result is the same.
 
+    Attributes: ``ignores`` (bool), whether an anchor can be neither of a gt nor background.
+
     Raises:
         ValueError: thresholds out of range or order, or an unknown mode.
 
@@ -46,6 +48,7 @@ class ArgmaxIoUAssigner(nn.Layer):
                 "lie between 0 and 1 in this order; the published ones are both 0.5"
             )
         self.positive_iou, self.negative_iou = positive_iou, negative_iou
+        self.ignores = negative_iou < positive_iou
         self.force_match = force_match
         self.mode = check_mode(mode)
 

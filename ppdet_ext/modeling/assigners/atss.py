@@ -6,6 +6,7 @@ from paddle import nn
 from ppdet.core.workspace import register
 
 from ..boxes import iou, is_inside, pairwise_iou, planes
+from ..lazy_boxes import LazyBoxes
 from .common import (
     CHUNK,
     apply_as_dense,
@@ -62,6 +63,10 @@ class ATSSLabelAssigner(nn.Layer):
         self.eps = eps
         self.mode = check_mode(mode)
 
+    def reads_few_boxes(self, gt_bboxes):
+        """Whether of the predicted boxes only those of positives will be read."""
+        return is_per_image(self.mode, gt_bboxes)
+
     @paddle.no_grad()
     def forward(
         self,
@@ -83,7 +88,8 @@ class ATSSLabelAssigner(nn.Layer):
             pad_gt_mask: `[B, n, 1]` float32, 0 where a row is padding. n may be 0.
             bg_index: the label of an unassigned anchor.
             gt_scores: `[B, n, 1]` float32 or None: scores where `pred_bboxes` is None.
-            pred_bboxes: `[B, L, 4]` float32 or None: scores are the IoU of these with the gts.
+            pred_bboxes: `[B, L, 4]` float32 or None: scores are the IoU of these with the gts. May be
+                LazyBoxes where :meth:`reads_few_boxes` says so.
 
         Returns:
             `labels: [B, L]`, `boxes: [B, L, 4]`, `scores: [B, L, C]`, `mask: [B, n, L]` float32.
@@ -104,7 +110,9 @@ class ATSSLabelAssigner(nn.Layer):
         assign = self._per_image if is_per_image(self.mode, gt_bboxes) else self._batch
         gt_index, positive = assign(anchor_bboxes, list(num_anchors_list), gt_bboxes, pad_gt_mask)
         soft = positive.astype("float32")
-        if pred_bboxes is not None:
+        if isinstance(pred_bboxes, LazyBoxes):
+            soft = self._overlap_of_positives(gt_index, positive, gt_bboxes, pred_bboxes)
+        elif pred_bboxes is not None:
             soft = soft * self._overlap(gt_index, gt_bboxes, as_float32(pred_bboxes))
         elif gt_scores is not None:
             soft = soft * paddle.take_along_axis(gt_scores.squeeze(-1), gt_index, axis=1)
@@ -115,6 +123,15 @@ class ATSSLabelAssigner(nn.Layer):
         """`[B, L]`: IoU of each predicted box with the gt of its anchor."""
         chosen = [paddle.take_along_axis(plane, gt_index, axis=1) for plane in planes(gt_bboxes)]
         return iou(chosen, planes(pred_bboxes), _PRED_IOU_EPS)
+
+    @staticmethod
+    def _overlap_of_positives(gt_index, positive, gt_bboxes, pred_bboxes):
+        """The same where `positive: [B, L]`, and 0 elsewhere."""
+        image, anchor = np.nonzero(positive.numpy())
+        chosen = gt_bboxes.numpy()[image, gt_index.numpy()[image, anchor]]
+        overlap = np.zeros(positive.shape, "float32")
+        overlap[image, anchor] = iou(planes(chosen), planes(pred_bboxes.at(image, anchor)), _PRED_IOU_EPS)
+        return paddle.to_tensor(overlap)
 
     def _nearest(self, distances, num_anchors_list, extra=0):
         """The `topk + extra` nearest anchors of each level.

@@ -6,6 +6,7 @@ from paddle import nn
 from ppdet.core.workspace import register
 
 from ..boxes import iou, is_inside, is_near_center, pairwise_iou, planes
+from ..lazy_boxes import LazyBoxes
 from .common import (
     CHUNK,
     anchor_strides,
@@ -67,6 +68,10 @@ class TALLabelAssigner(nn.Layer):
         self.score = score
         self.mode = check_mode(mode)
 
+    def reads_few_boxes(self, gt_bboxes):
+        """Whether of the predicted boxes only those at points inside gts will be read."""
+        return is_per_image(self.mode, gt_bboxes)
+
     @paddle.no_grad()
     def forward(
         self,
@@ -85,7 +90,7 @@ class TALLabelAssigner(nn.Layer):
 
         Args:
             pred_scores: `[B, L, C]` float32, probabilities.
-            pred_bboxes: `[B, L, 4]` float32.
+            pred_bboxes: `[B, L, 4]` float32, or LazyBoxes where :meth:`reads_few_boxes` says so.
             anchor_points: `[L, 2]` float32, xy.
             num_anchors_list: anchors a level.
             gt_labels: `[B, n, 1]` int32 or int64. gt_bboxes: `[B, n, 4]` float32.
@@ -110,7 +115,9 @@ class TALLabelAssigner(nn.Layer):
             if stride_tensor is None:
                 stride_tensor = anchor_strides(anchor_points, num_anchors_list)
             radius = stride_tensor.flatten() * self.center_radius
-        pred_scores, pred_bboxes = as_float32(pred_scores), as_float32(pred_bboxes)
+        pred_scores = as_float32(pred_scores)
+        if not isinstance(pred_bboxes, LazyBoxes):
+            pred_bboxes = as_float32(pred_bboxes)
         assign = self._per_image if is_per_image(self.mode, gt_bboxes) else self._batch
         gt_index, positive, soft, mask = assign(
             pred_scores, pred_bboxes, anchor_points, radius, gt_labels, gt_bboxes, pad_gt_mask
@@ -152,18 +159,18 @@ class TALLabelAssigner(nn.Layer):
         return gt_index, positive, soft * positive.astype("float32"), mask
 
     def _per_image(self, pred_scores, pred_bboxes, anchor_points, radius, gt_labels, gt_bboxes, pad_gt_mask):
-        boxes, gts = pred_bboxes.numpy(), gt_bboxes.numpy()
+        boxes, gts = LazyBoxes.of(pred_bboxes), gt_bboxes.numpy()
         labels, real = gt_labels.numpy()[..., 0], pad_gt_mask.numpy()[..., 0] > 0
         x, y = anchor_points.numpy().T.copy()
         radius = None if radius is None else radius.numpy()
-        shape = (*real.shape, boxes.shape[1])
+        shape = (*real.shape, len(x))
         # The largest input stays where it is; it is read at the candidates only.
         num_classes, pred_scores = pred_scores.shape[-1], pred_scores.reshape([-1])
 
         def align(image, gt, anchor):
             """Alignment and IoU of gts with anchors of their image, all `[P]`, in order."""
             flat = (image * shape[1] + gt) * shape[2] + anchor
-            ious = iou(planes(gts[image, gt]), planes(boxes[image, anchor]), _IOU_EPS)
+            ious = iou(planes(gts[image, gt]), planes(boxes.at(image, anchor)), _IOU_EPS)
             if not len(flat):
                 return ious, ious
             index = (image * shape[2] + anchor) * num_classes + labels[image, gt]
@@ -193,7 +200,8 @@ class TALLabelAssigner(nn.Layer):
             top = top.numpy()
             local, rank = np.nonzero(np.take_along_axis(candidate, top, axis=1))
             claims.append((image[local], row[local], top[local, rank]))
-        owner = resolve_claims(*map(np.concatenate, zip(*claims)), gts, real, boxes, _IOU_EPS)
+        # Boxes are compared where anchors are claimed, and these have been looked at.
+        owner = resolve_claims(*map(np.concatenate, zip(*claims)), gts, real, boxes.array(), _IOU_EPS)
 
         image, anchor = np.nonzero(owner >= 0)
         gt = owner[image, anchor]

@@ -7,6 +7,7 @@ import paddle.nn.functional as F
 
 from ..anchors import anchor_points
 from ..assigners import TALLabelAssigner
+from ..constants import constants
 from ..losses import varifocal_loss
 from .anchor_free import BOX_BIAS, CLASS_BIAS, prediction_convs
 from .positives import Positives
@@ -19,6 +20,11 @@ ANCHORS = {
 }
 # An anchor-free cell has one prediction, here it has three: more of them may learn a gt.
 TOPK = 26
+
+
+def _repeated(anchors, cells):
+    """[A * cells, 2] float32: width and height of each of A anchors, for all cells together."""
+    return np.repeat(np.float32(anchors), cells, axis=0)
 
 
 class AnchorAidedBranch(nn.Layer):
@@ -50,18 +56,22 @@ class AnchorAidedBranch(nn.Layer):
             )
         self.num_classes, self.fpn_strides, self.offset = num_classes, tuple(fpn_strides), offset
         self.iou_loss = iou_loss
-        self.anchors = [np.float32(ANCHORS[stride]) / stride for stride in fpn_strides]
+        self.anchors = [
+            tuple((width / stride, height / stride) for width, height in ANCHORS[stride])
+            for stride in fpn_strides
+        ]
         count = len(self.anchors[0])
         self.pred_cls = prediction_convs(in_channels, count * num_classes, CLASS_BIAS, 1)
         self.pred_reg = prediction_convs(in_channels, count * 4, BOX_BIAS, 1)
         self.assigner = TALLabelAssigner(topk=TOPK, alpha=1.0, beta=6.0)
 
-    def forward(self, maps, targets):
+    def forward(self, maps, targets, class_weight=None):
         """The branch's losses.
 
         Args:
             maps (list): pairs of a level's maps for classes and boxes, each [B, C_i, h, w].
             targets (dict): as :meth:`AnchorFreeHead.forward` takes them.
+            class_weight (Tensor | None): as :class:`Positives` takes it.
 
         Returns:
             dict: 'loss_cls' and 'loss_iou', [] float32.
@@ -77,7 +87,7 @@ class AnchorAidedBranch(nn.Layer):
                 *truth,
                 bg_index=self.num_classes,
             )[:3]
-        positives = Positives(assigned, points, strides, self.num_classes)
+        positives = Positives(assigned, points, strides, self.num_classes, class_weight)
         loss_cls = positives.class_loss(varifocal_loss, logits)
         loss_iou = boxes.sum() * 0.0
         if positives.count:
@@ -89,12 +99,11 @@ class AnchorAidedBranch(nn.Layer):
         parts = []
         for level, ((class_map, box_map), stride) in enumerate(zip(maps, self.fpn_strides)):
             points, _, (cells,) = anchor_points([class_map], [stride], self.offset)
-            anchors = self.anchors[level]
-            count = len(anchors)
+            count = len(self.anchors[level])
             logits = self._rows(self.pred_cls[level](class_map), count)
             raw = self._rows(self.pred_reg[level](box_map), count)
             points = points.tile([count, 1])
-            anchors = paddle.to_tensor(np.repeat(anchors, cells, axis=0))
+            (anchors,) = constants(_repeated, self.anchors[level], cells)
             sizes = (2 * F.sigmoid(raw[..., 2:])) ** 2 * anchors
             centres = points + raw[..., :2]
             boxes = paddle.concat([centres - sizes / 2, centres + sizes / 2], axis=-1)

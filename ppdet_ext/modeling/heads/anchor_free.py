@@ -7,11 +7,14 @@ from paddle import ParamAttr
 from paddle.nn.initializer import Constant
 
 from ..anchors import anchor_points, boxes_to_distances, distances_to_boxes, grid_boxes
-from ..losses import CLASSIFICATION_LOSSES, IOU_LOSSES, distribution_focal_loss
+from ..lazy_boxes import LazyBoxes
+from ..losses import CLASSIFICATION_LOSSES, IOU_LOSSES, LossWeights, distribution_focal_loss
 from .dense import CLASS_BIAS, DenseHead
 from .positives import Positives
 from .rows import level_rows
 
+# Published.
+LOSS_WEIGHT = {"class": 1.0, "iou": 2.5, "dfl": 0.5}
 # Distances of one cell.
 BOX_BIAS = 1.0
 # A target must lie strictly below the last bin to have a right neighbour.
@@ -53,10 +56,16 @@ class AnchorFreeHead(DenseHead):
         static_assigner, assigner: label assigners, called as PaddleDetection's ATSSAssigner and
             TaskAlignedAssigner; where one is null, the other works from the first epoch to the last.
         nms: PaddleDetection's MultiClassNMS or the like, used by :meth:`post_process`.
-        loss_weight (dict | None): 'class', 'iou' and 'dfl'; the published 1, 2.5 and 0.5 by default.
+        loss_weight (dict | None): 'class', 'iou' and 'dfl'; the published 1, 2.5 and 0.5 by default. A value
+            may move with the epoch, ``iou: {from: 0, to: 2}``, see :func:`weight_at`.
         exclude_nms, exclude_post_process (bool): PaddleDetection's switches for its own exporter.
         kernel_size (int): of the convolutions that predict.
+        epoch (int): of the whole training; shared with the config's.
+
+    Attributes: ``loss_weight`` (dict), in the epoch of the last batch.
     """
+
+    class_layers = ("pred_cls", "anchor_aided.pred_cls")
 
     def __init__(
         self,
@@ -76,6 +85,7 @@ class AnchorFreeHead(DenseHead):
         exclude_nms,
         exclude_post_process,
         kernel_size=3,
+        epoch=300,
     ):
         super().__init__(in_channels, num_classes, fpn_strides, nms, exclude_nms, exclude_post_process)
         if iou_loss not in IOU_LOSSES:
@@ -91,7 +101,8 @@ class AnchorFreeHead(DenseHead):
         self.assigner = assigner
         self.cls_loss = CLASSIFICATION_LOSSES["varifocal" if use_varifocal_loss else "focal"]
         self.iou_loss = IOU_LOSSES[iou_loss]
-        self.loss_weight = {"class": 1.0, "iou": 2.5, "dfl": 0.5, **(loss_weight or {})}
+        self._loss_weights = LossWeights(type(self).__name__, LOSS_WEIGHT, loss_weight, epoch)
+        self.loss_weight = self._loss_weights.at(0)
         self.pred_cls = prediction_convs(in_channels, num_classes, CLASS_BIAS, kernel_size)
         self.pred_reg = prediction_convs(in_channels, 4 * self.reg_channels, BOX_BIAS, kernel_size)
         if reg_max:
@@ -135,6 +146,8 @@ class AnchorFreeHead(DenseHead):
         outputs = [self._predict(level, *pair) for level, pair in enumerate(maps)]
         points, strides, counts = anchor_points(feats, self.fpn_strides, self.grid_cell_offset)
         if self.training:
+            if self._loss_weights.moving:
+                self.loss_weight = self._loss_weights.at(int(targets["epoch_id"]))
             logits, regression = map(level_rows, zip(*outputs))
             losses, positives = self._loss(logits, regression, points, strides, counts, targets)
             return self._with_auxiliary(losses, maps, outputs, positives, targets)
@@ -156,15 +169,18 @@ class AnchorFreeHead(DenseHead):
         if regression.shape[-1] == 4:
             return regression
         bins = F.softmax(regression.reshape([*regression.shape[:-1], 4, self.reg_channels]))
-        return paddle.matmul(bins, self.proj_conv.weight.flatten())
+        # Not a matrix product, which mixed precision would do in half precision.
+        return (bins * self.proj_conv.weight.flatten()).sum(-1)
 
     @paddle.no_grad()
     def _assign(self, logits, regression, points, strides, counts, targets):
         """Labels [B, L], boxes [B, L, 4] in pixels and soft scores [B, L, C] of every cell."""
-        boxes = distances_to_boxes(points, self._distances(regression)) * strides
+        is_static = self._is_static(targets)
+        assigner = self.static_assigner if is_static else self.assigner
+        boxes = self._assigners_boxes(assigner, regression, points, strides, targets)
         points = points * strides
         truth = targets["gt_class"], targets["gt_bbox"], targets["pad_gt_mask"]
-        if self._is_static(targets):
+        if is_static:
             anchors = grid_boxes(points, strides, self.grid_cell_scale)
             assigned = self.static_assigner(
                 anchors, counts, *truth, bg_index=self.num_classes, pred_bboxes=boxes
@@ -174,6 +190,13 @@ class AnchorFreeHead(DenseHead):
             assigned = self.assigner(scores, boxes, points, counts, *truth, bg_index=self.num_classes)
         return assigned[:3]
 
+    def _assigners_boxes(self, assigner, regression, points, strides, targets):
+        """The predicted boxes [B, L, 4] in pixels, each when it is read where the assigner can do so."""
+        reads_few = getattr(assigner, "reads_few_boxes", None)
+        if reads_few is None or not reads_few(targets["gt_bbox"]):
+            return distances_to_boxes(points, self._distances(regression)) * strides
+        return LazyBoxes.of_rows(regression, self._distances, points, strides)
+
     def _is_static(self, targets):
         if self.assigner is None or self.static_assigner is None:
             return self.assigner is None
@@ -181,7 +204,7 @@ class AnchorFreeHead(DenseHead):
 
     def _loss(self, logits, regression, points, strides, counts, targets):
         assigned = self._assign(logits, regression, points, strides, counts, targets)
-        positives = Positives(assigned, points, strides, self.num_classes)
+        positives = Positives(assigned, points, strides, self.num_classes, self.class_weight)
         balance = 0.25 if self._is_static(targets) else -1.0
         loss_cls = positives.class_loss(self.cls_loss, logits, epoch_alpha=balance)
         if positives.count:

@@ -36,12 +36,32 @@ def check_strides(input_shape, fpn_strides, owner):
             )
 
 
-def mean_of_processes(value):
-    """The mean [] over the processes of a distributed training of each one's value [] float32."""
-    if dist.get_world_size() > 1:
+def per_process(value, whole):
+    """What each of N processes divides its loss by, so that together they learn what one of N batches would.
+
+    Their gradients are averaged, so each divides by an N-th of what one process would divide by.
+
+    Args:
+        value (Tensor): [] float32, of this process; is summed over all.
+        whole (callable): from the sum to what the loss of the whole batch is divided by.
+
+    Returns:
+        Tensor: [] float32, the same in every process.
+    """
+    processes = dist.get_world_size()
+    if processes > 1:
         dist.all_reduce(value)
-        value = value / dist.get_world_size()
-    return value
+    return whole(value) / processes
+
+
+def to_original(boxes, scale_factor):
+    """Boxes of network pixels in pixels of the original images.
+
+    Args:
+        boxes (Tensor): [B, L, 4] xyxy.
+        scale_factor (Tensor): [B, 2], y and x: input size over original size.
+    """
+    return boxes / scale_factor.flip(-1).tile([1, 2]).unsqueeze(1)
 
 
 class DenseHead(nn.Layer):
@@ -57,6 +77,9 @@ class DenseHead(nn.Layer):
         exclude_nms, exclude_post_process (bool): PaddleDetection's switches for its own exporter.
     """
 
+    # Layers whose last parameters have a row, or as many as there are anchors, for each class.
+    class_layers = ()
+
     def __init__(self, in_channels, num_classes, fpn_strides, nms, exclude_nms, exclude_post_process):
         super().__init__()
         self.in_channels = list(in_channels)
@@ -65,6 +88,25 @@ class DenseHead(nn.Layer):
         self.nms = nms
         self.exclude_nms = exclude_nms
         self.exclude_post_process = exclude_post_process
+        self.register_buffer("class_weight", None, persistable=False)
+
+    def set_class_weight(self, weights):
+        """Makes a positive of class c count ``weights[c]`` times in every loss term that it has a part in.
+
+        The background of a class and the number that losses are divided by stay: nothing changes for the
+        classes of weight 1.
+
+        Args:
+            weights (list[float]): of each class, above 0.
+
+        Raises:
+            ValueError: not one for each class.
+        """
+        if len(weights) != self.num_classes:
+            raise ValueError(
+                f"{type(self).__name__}: {len(weights)} class weights for {self.num_classes} classes"
+            )
+        self.class_weight = paddle.to_tensor([float(weight) for weight in weights], dtype="float32")
 
     def _check_count(self, feats):
         """Refuses (ValueError) more or fewer feature maps than levels."""
@@ -99,7 +141,7 @@ class DenseHead(nn.Layer):
         boxes, scores = self.decode(outputs)
         if self.exclude_post_process:
             return paddle.concat([boxes, scores.transpose([0, 2, 1])], axis=-1), None, None
-        boxes = boxes / scale_factor.flip(-1).tile([1, 2]).unsqueeze(1)
+        boxes = to_original(boxes, scale_factor)
         if self.exclude_nms:
             return boxes, scores, None
         return self.nms(boxes, scores)

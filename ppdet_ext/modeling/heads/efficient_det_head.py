@@ -6,8 +6,8 @@ from ppdet.core.workspace import register
 
 from ..anchor_boxes import anchor_boxes, anchor_shapes, decode_boxes, encode_boxes
 from ..assigners.argmax_iou import IGNORED
-from ..losses import sigmoid_focal_loss
-from .dense import CLASS_BIAS, DenseHead, mean_of_processes
+from ..losses import check_weight, sigmoid_focal_loss, weight_at
+from .dense import CLASS_BIAS, DenseHead, per_process
 from .rows import level_rows
 from .shared_net import SharedNet
 
@@ -46,10 +46,12 @@ class EfficientDetHead(DenseHead):
         act (str): of both nets.
         alpha, gamma (float): of the focal loss.
         delta (float): of Huber's loss, in codes.
-        box_loss_weight (float): of 'loss_box' in 'loss'.
+        box_loss_weight (float | dict): of 'loss_box' in 'loss'; ``{from: 0, to: 50}`` moves with the epoch,
+            see :func:`weight_at`.
         assigner: called as :class:`ArgmaxIoUAssigner`.
         nms: PaddleDetection's MultiClassNMS, :class:`SoftNMS` or the like.
         exclude_nms, exclude_post_process (bool): PaddleDetection's switches for its own exporter.
+        epoch (int): of the whole training; shared with the config's.
 
     Raises:
         ValueError: strides that do not rise, levels of different widths, or anchors without a size.
@@ -57,7 +59,8 @@ class EfficientDetHead(DenseHead):
     Source: arXiv:1911.09070, section 4; google/automl 6a54c87, efficientdet/det_model_fn.py for the losses.
     """
 
-    __shared__ = ["num_classes", "exclude_nms", "exclude_post_process"]
+    class_layers = ("class_net.predict",)
+    __shared__ = ["num_classes", "exclude_nms", "exclude_post_process", "epoch"]
     __inject__ = ["assigner", "nms"]
 
     def __init__(
@@ -79,13 +82,15 @@ class EfficientDetHead(DenseHead):
         nms="MultiClassNMS",
         exclude_nms=False,
         exclude_post_process=False,
+        epoch=300,
     ):
         super().__init__(in_channels, num_classes, fpn_strides, nms, exclude_nms, exclude_post_process)
         _check_levels(self.in_channels, self.fpn_strides)
         self.shapes = anchor_shapes(anchor_scale, num_scales, aspect_ratios)
         self.assigner = assigner
         self.alpha, self.gamma, self.delta = alpha, gamma, delta
-        self.box_loss_weight = box_loss_weight
+        check_weight("EfficientDetHead: box_loss_weight", box_loss_weight)
+        self.box_loss_weight, self.epochs = box_loss_weight, epoch
 
         def net(outputs, bias):
             outputs = outputs * len(self.shapes)
@@ -137,21 +142,31 @@ class EfficientDetHead(DenseHead):
         matches = self.assigner(anchors, targets["gt_bbox"], targets["pad_gt_mask"]).flatten()
         index = paddle.nonzero(matches >= 0).flatten()
         count = index.shape[0]
-        total = mean_of_processes(paddle.full([], float(count))) + 1
-        ignored = paddle.nonzero(matches == IGNORED).flatten()
+        total = per_process(paddle.full([], float(count)), lambda everything: everything + 1)
+        ignored = paddle.zeros([0], dtype="int64")
+        if getattr(self.assigner, "ignores", True):
+            ignored = paddle.nonzero(matches == IGNORED).flatten()
         class_index = index
         # Keeps the box net in the graph, which a distributed run waits for.
         loss_box = codes.sum() * 0.0
+        weights = None
         if count:
             boxes, labels, at = _truth_of(index, matches, anchors, targets)
             class_index = index * self.num_classes + labels
             loss_box = F.smooth_l1_loss(  # Paddle's is Huber's
-                paddle.gather(codes, index), encode_boxes(boxes, at), reduction="sum", delta=self.delta
+                paddle.gather(codes, index), encode_boxes(boxes, at), reduction="none", delta=self.delta
             )
-        loss_cls = sigmoid_focal_loss(logits, class_index, ignored, self.alpha, self.gamma) / total
+            if self.class_weight is not None:
+                weights = paddle.gather(self.class_weight, labels)
+                loss_box = loss_box * weights.unsqueeze(-1)
+            loss_box = loss_box.sum()
+        loss_cls = sigmoid_focal_loss(logits, class_index, ignored, self.alpha, self.gamma, weights) / total
         loss_box = loss_box / (4 * total)
+        box_weight = self.box_loss_weight
+        if isinstance(box_weight, dict):
+            box_weight = weight_at(box_weight, int(targets["epoch_id"]), self.epochs)
         return {
-            "loss": loss_cls + self.box_loss_weight * loss_box,
+            "loss": loss_cls + box_weight * loss_box,
             "loss_cls": loss_cls,
             "loss_box": loss_box,
         }

@@ -40,7 +40,7 @@ class EfficientRepHead(AnchorFreeHead):
     Source: YOLOv6, arXiv:2209.02976 and arXiv:2301.05586.
     """
 
-    __shared__ = ["num_classes", "exclude_nms", "exclude_post_process"]
+    __shared__ = ["num_classes", "exclude_nms", "exclude_post_process", "epoch"]
     __inject__ = ["static_assigner", "assigner", "nms"]
 
     def __init__(
@@ -67,6 +67,7 @@ class EfficientRepHead(AnchorFreeHead):
         direct_boxes=False,
         exclude_nms=False,
         exclude_post_process=False,
+        epoch=300,
     ):
         super().__init__(
             in_channels,
@@ -85,6 +86,7 @@ class EfficientRepHead(AnchorFreeHead):
             exclude_nms,
             exclude_post_process,
             kernel_size,
+            epoch,
         )
         block = block_builder(branch_block, act)
 
@@ -124,7 +126,7 @@ class EfficientRepHead(AnchorFreeHead):
             loss = self._direct_loss([box_map for _, box_map in maps], positives)
             added["loss_direct_iou"] = (self.loss_weight["iou"], loss)
         if self.anchor_aided is not None:
-            aided = self.anchor_aided(maps, targets)
+            aided = self.anchor_aided(maps, targets, self.class_weight)
             added["loss_aided_cls"] = (self.loss_weight["class"], aided["loss_cls"])
             added["loss_aided_iou"] = (self.loss_weight["iou"], aided["loss_iou"])
         total = sum((weight * loss for weight, loss in added.values()), losses["loss"])

@@ -86,7 +86,7 @@ class ETHead(AnchorFreeHead):
     Source: PP-YOLOE, arXiv:2203.16250, section 2.2.
     """
 
-    __shared__ = ["num_classes", "trt", "exclude_nms", "exclude_post_process"]
+    __shared__ = ["num_classes", "trt", "exclude_nms", "exclude_post_process", "epoch"]
     __inject__ = ["static_assigner", "assigner", "nms"]
 
     def __init__(
@@ -111,6 +111,7 @@ class ETHead(AnchorFreeHead):
         exclude_nms=False,
         exclude_post_process=False,
         rep_block="repvgg",
+        epoch=300,
     ):
         if stem not in STEMS:
             raise ValueError(f"ETHead: stem '{stem}' is none of {sorted(STEMS)}")
@@ -130,6 +131,7 @@ class ETHead(AnchorFreeHead):
             loss_weight,
             exclude_nms,
             exclude_post_process,
+            epoch=epoch,
         )
         if trt and hasattr(nms, "trt"):
             nms.trt = True
