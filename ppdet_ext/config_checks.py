@@ -11,8 +11,12 @@ OPTIONAL_KEYS = """
     num_classes pretrain_strict pretrain_weights print_flops print_params progress_bar save_dir to_static trt
     use_ema use_fused_allreduce_gradients use_gpu use_mlu use_npu use_shared_memory use_vdl use_wandb use_xpu
     wandb weights worker_num exclude_nms exclude_post_process benchmark lr_reference snapshot_epoch log_iter
-    width_mult depth_mult epoch architecture demo_data
+    width_mult depth_mult epoch architecture demo_data data_check freeze freeze_norm recompute class_weight
+    early_stop_epochs test_time_augmentation
+    keep_checkpoints nan_check nan_policy nan_reload_limit nan_skip_limit
 """.split()
+# Keys whose number may be left to the trainer, as 'auto'.
+AUTOMATIC = ("epoch", "snapshot_epoch")
 # Keys that PaddleDetection counts with.
 WHOLE_NUMBERS = ("epoch", "snapshot_epoch", "log_iter", "worker_num", "num_classes")
 NUMBERS = ("depth_mult", "width_mult", "ema_decay")
@@ -80,6 +84,8 @@ def check_names(config, modules, path):
             f"{path}: architecture '{architecture}' is not registered{did_you_mean(architecture, modules)}"
         )
     for key in WHOLE_NUMBERS:
+        if key in AUTOMATIC and config.get(key) == "auto":
+            continue
         if key in config and type(config[key]) is not int:
             raise ValueError(f"{path}: {key} is {config[key]!r}; give a whole number")
     for key in NUMBERS:
@@ -149,9 +155,12 @@ def _check_schedule(config, path):
     from ppdet.optimizer import optimizer as ppdet_optimizers
 
     rate = config.get("LearningRate") or {}
-    if not isinstance(rate.get("base_lr", 0.0), (int, float)):
-        raise ValueError(f"{path}: LearningRate.base_lr is {rate['base_lr']!r}; give a number")
-    for scheduler in rate.get("schedulers") or []:
+    base_lr, schedulers = rate.get("base_lr", 0.0), rate.get("schedulers") or []
+    if base_lr != "auto" and not isinstance(base_lr, (int, float)):
+        raise ValueError(f"{path}: LearningRate.base_lr is {base_lr!r}; give a number, or auto")
+    if schedulers != "auto" and not isinstance(schedulers, list):
+        raise ValueError(f"{path}: LearningRate.schedulers is {schedulers!r}; give a list, or auto")
+    for scheduler in [] if schedulers == "auto" else schedulers:
         if isinstance(scheduler, dict):
             options = {key: value for key, value in scheduler.items() if key != "name"}
             _check_call(f"{path}: LearningRate.schedulers", scheduler.get("name"), options, ppdet_optimizers)

@@ -21,9 +21,10 @@ def setup():
     compat.mend_pillow()
     compat.mend_static_nms()
     # Importing registers; a module is imported once, so nothing is ever registered twice.
-    from .data import datasets, transforms  # noqa: F401
+    from .data import datasets, reader, transforms  # noqa: F401
     from .modeling import assigners, backbones, detectors, heads, necks  # noqa: F401
     from .quantization import qat  # noqa: F401
     from .training import distillation, self_distillation  # noqa: F401
 
+    reader.put_in_place()
     return __version__

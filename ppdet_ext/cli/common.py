@@ -92,6 +92,9 @@ def prepare_config(args, mode):
     import paddle
     from ppdet.utils import check
 
+    from ppdet_ext.nn.safe_pickle import guard_paddle
+
+    guard_paddle()
     for key, value in vars(args).items():
         if key not in ("config", "opt", "slim_config") and not (value is None and key in cfg):
             cfg[key] = value

@@ -45,15 +45,17 @@ def run(args):
         return _evaluate_json(cfg, args)
     from ppdet.engine import init_parallel_env
 
+    from ppdet_ext.training.peers import Peers
     from ppdet_ext.training.trainer import Trainer
 
     init_parallel_env()
-    trainer = Trainer(cfg, mode="eval")
-    trainer.load_weights(cfg.weights)
-    if args.slice_infer:
-        trainer.evaluate_slice(**slice_options(args))
-    else:
-        trainer.evaluate()
+    with Peers():
+        trainer = Trainer(cfg, mode="eval")
+        trainer.load_weights(cfg.weights)
+        if args.slice_infer:
+            trainer.evaluate_slice(**slice_options(args))
+        else:
+            trainer.evaluate()
     return 0
 
 

@@ -1,43 +1,21 @@
 """Reading of the files that hold a network's parameters."""
 
-import os
-import zipfile
-
-import paddle
+from .safe_pickle import read_pickle
 
 
 def read_state_file(file):
-    """Reads a ``.pdparams`` file.
+    """Reads a ``.pdparams`` file; nothing that it holds is run.
 
     Args:
         file (str): with its extension.
 
     Returns:
-        dict[str, ndarray | Tensor]: parameters by name.
+        dict[str, ndarray]: parameters by name.
 
     Raises:
-        ValueError: no such file, an empty or broken one, or one that holds no parameters.
+        ValueError: as :func:`read_pickle`, and of a file that holds no parameters.
     """
-    if not os.path.isfile(file):
-        raise ValueError(f"{file}: no such checkpoint; give the path of a .pdparams file")
-    if os.path.getsize(file) == 0:
-        raise ValueError(f"{file}: the checkpoint is empty (0 bytes); take another one of that run")
-    try:
-        state = paddle.load(file)
-    except (
-        ValueError,
-        RuntimeError,
-        EOFError,
-        KeyError,
-        AttributeError,
-        ImportError,
-        OSError,
-        zipfile.BadZipFile,
-    ) as error:
-        raise ValueError(
-            f"{file}: not a readable Paddle checkpoint ({type(error).__name__}); it is "
-            "truncated or of another framework"
-        ) from None
+    state = read_pickle(file)
     if not isinstance(state, dict) or not any(hasattr(v, "shape") for v in state.values()):
         raise ValueError(f"{file}: holds no parameters (found {type(state).__name__})")
     return {k: v for k, v in state.items() if hasattr(v, "shape")}

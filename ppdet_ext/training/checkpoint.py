@@ -8,6 +8,8 @@ import paddle
 
 from ppdet_ext.nn.state_file import read_state_file
 
+from .new_classes import other_classes
+
 # A change of classes, six predictions of three levels, is told in full.
 SHOWN = 12
 # In the names of what a quantised network learns besides its weights.
@@ -79,7 +81,7 @@ def _listed(title, names):
     return f"\n  {len(names)} {title}: {', '.join(shown)}"
 
 
-def load_pretrained(model, path, strict=True, say=print, mend=MEND):
+def load_pretrained(model, path, strict=True, say=print, mend=MEND, new_classes=False):
     """Loads a checkpoint into a model, all of it or, if told so, the part that fits.
 
     Args:
@@ -89,6 +91,8 @@ def load_pretrained(model, path, strict=True, say=print, mend=MEND):
         say (callable): is given the account of a partial load, and a word about alphas that
             PaddleDetection would read differently.
         mend (str): the last line of a refusal.
+        new_classes (bool): take a checkpoint, also a strict one's, that differs in the number of classes
+            alone; class predictions stay as they are, and ``say`` is told.
 
     Returns:
         list[str]: the model's parameters that were loaded.
@@ -98,7 +102,7 @@ def load_pretrained(model, path, strict=True, say=print, mend=MEND):
             nothing fits. The model is unchanged then.
     """
     model_state = model.state_dict()
-    fitting = _fitting(model_state, path, strict, say, mend)
+    fitting = _fitting(model, path, strict, say, mend, new_classes)
     for key, value in fitting.items():
         # Not through set_state_dict, which warns of each parameter that a partial load leaves alone.
         value = paddle.to_tensor(np.asarray(value))
@@ -115,7 +119,7 @@ def load_pretrained(model, path, strict=True, say=print, mend=MEND):
 
 def check_fits(model, path, mend=MEND):
     """Raises ValueError unless :func:`load_pretrained` would load the checkpoint to the last parameter."""
-    _fitting(model.state_dict(), path, True, None, mend)
+    _fitting(model, path, True, None, mend)
 
 
 def _check_quantizers(model_state, state, path):
@@ -133,9 +137,9 @@ def _check_quantizers(model_state, state, path):
         )
 
 
-def _fitting(model_state, path, strict, say, mend=MEND):
+def _fitting(model, path, strict, say, mend=MEND, new_classes=False):
     """The part of a checkpoint that fits, by the model's names, or the refusal."""
-    state = read_state_dict(path)
+    model_state, state = model.state_dict(), read_state_dict(path)
     _check_quantizers(model_state, state, path)
     fitting, missing, unused, shapes = match_keys(model_state, state)
     account = (
@@ -147,6 +151,11 @@ def _fitting(model_state, path, strict, say, mend=MEND):
         raise ValueError(
             f"{path}: nothing of this checkpoint fits the model; it is of another architecture" + account
         )
+    if new_classes and shapes and not missing and not unused:
+        said = other_classes(model, state, [line.split(" ")[0] for line in shapes])
+        if said:
+            say(f"{path}: loaded {len(fitting)} of {len(model_state)} parameters; {said}")
+            return fitting
     if account and strict:
         raise ValueError(f"{path}: {len(fitting)} of {len(model_state)} parameters fit.{account}\n  {mend}")
     if account:

@@ -7,10 +7,22 @@ from ppdet.engine import Trainer as PaddleDetectionTrainer
 from ppdet.engine.callbacks import Checkpointer, ComposeCallback, LogPrinter
 from ppdet.utils.logger import setup_logger
 
+from .auto_schedule import fill_in, is_pretrained, optimizer_type
 from .callbacks import History, ProgressBar
-from .checkpoint import check_fits, load_pretrained
-from .learning_rate import linear_scaling_advice
+from .checkpoint import load_pretrained
+from .early_stopping import EarlyStopping
+from .ema import ModelEMA
+from .learning_rate import rate_advice, reference_rate
+from .loop import TrainingLoop
+from .preflight import check_data, check_loaded
+from .recipe import apply_recipe
 from .rep_optimizer import check_optimizer
+from .resume import resume
+from .run_record import config_as_run, record
+from .seeds import run_seed
+from .set_writer import SetWriter, check_output
+from .sharded_eval import evaluate_shared, is_shared, leave_own_batches
+from .test_time_views import TestTimeViews
 
 logger = setup_logger("ppdet.engine")
 
@@ -18,9 +30,13 @@ logger = setup_logger("ppdet.engine")
 class Trainer(PaddleDetectionTrainer):
     """Trains, evaluates and predicts as PaddleDetection's trainer does, and besides
 
-    - refuses a checkpoint that fits in part, unless the config says ``pretrain_strict: false``, and a
-      resumed one in any case;
-    - says so when the learning rate does not fit the total batch size;
+    - refuses datasets that would train wrongly, see :mod:`ppdet_ext.training.preflight`;
+    - refuses a checkpoint that fits in part, unless the config says ``pretrain_strict: false`` or a training
+      starts from one that differs in its classes alone, and a resumed one in any case;
+    - fills in what the config leaves at ``auto``, and says so when the learning rate does not fit the total
+      batch size;
+    - freezes, recomputes, weights classes and stops early as the config says;
+    - evaluates and predicts with the views of ``test_time_augmentation``;
     - writes ``history.jsonl``, and with ``progress_bar: true`` shows a bar instead of log lines.
 
     Args:
@@ -28,39 +44,46 @@ class Trainer(PaddleDetectionTrainer):
         mode (str): train, eval or test.
 
     Raises:
-        ValueError: a training set with fewer images than a step takes, or with more classes than the model;
-            an optimizer that can't train ``rep_block: repopt``.
+        ValueError: a dataset that would train wrongly, or with fewer images than a step takes; an optimizer
+            that can't train ``rep_block: repopt``; a line of the recipe that can't be put into effect.
     """
 
     def __init__(self, cfg, mode="train"):
-        super().__init__(cfg, mode)
+        if mode == "train":
+            check_data(cfg)
+        filled_in = fill_in(cfg) if mode == "train" else None
+        self.config_as_run = config_as_run(cfg)
+        self._views = TestTimeViews(cfg, self)
+        with self._views.of_reader("EvalReader"):
+            super().__init__(cfg, mode)
+        if self.mode == "eval":
+            self._views.attach()
         if self.mode == "train":
-            self._check_training_set()
+            check_loaded(self.dataset, self.loader, self.cfg)
+            apply_recipe(self)
             check_optimizer(self.model, self.optimizer)
+            self.resumed, self.attempt = None, 0
+            self.run = record(self, self.config_as_run, run_seed(self.cfg.get("seed")))
+        if self.use_ema:
+            self.ema = ModelEMA.from_config(self.cfg, self.model)
         if self.mode == "train" and dist.get_rank() == 0:
-            advice = linear_scaling_advice(
-                self.cfg.LearningRate["base_lr"],
-                self.cfg.TrainReader["batch_size"],
-                dist.get_world_size(),
-                self.cfg.get("lr_reference"),
-            )
-            if advice:
-                logger.warning(advice)
+            self._speak(filled_in)
 
-    def _check_training_set(self):
-        # PaddleDetection would write an untrained checkpoint, and take class 5 of 5 for one of the next cell.
-        if len(self.loader) < 1:
-            raise ValueError(
-                f"{self.dataset.get_anno()}: {len(self.dataset)} images make no step of "
-                f"{dist.get_world_size()} x {self.cfg.TrainReader['batch_size']} images; lower "
-                "TrainReader.batch_size"
-            )
-        classes = getattr(self.dataset, "catid2clsid", None) or getattr(self.dataset, "cname2cid", None) or {}
-        if len(classes) > self.cfg.num_classes:
-            raise ValueError(
-                f"{self.dataset.get_anno()}: {len(classes)} classes, but num_classes is "
-                f"{self.cfg.num_classes}; set num_classes: {len(classes)}"
-            )
+    def _speak(self, filled_in):
+        cfg = self.cfg
+        if filled_in:
+            logger.info(filled_in)
+        if self.use_amp and not any(cfg.get(f"use_{device}") for device in ("gpu", "npu", "mlu", "xpu")):
+            logger.warning("amp: Paddle has no mixed precision on the CPU; this training is in float32")
+        advice = rate_advice(
+            cfg.LearningRate["base_lr"],
+            cfg.TrainReader["batch_size"],
+            dist.get_world_size(),
+            reference_rate(cfg.get("lr_reference"), is_pretrained(cfg)),
+            optimizer_type(cfg),
+        )
+        if advice:
+            logger.warning(advice)
 
     def _init_metrics(self, validate=False):
         if self.mode == "train" and validate and not self.cfg.get("output_eval"):
@@ -73,33 +96,60 @@ class Trainer(PaddleDetectionTrainer):
         super()._init_callbacks()
         if self.mode != "train" or dist.get_rank() != 0:
             return
-        callbacks = list(self._callbacks)
-        for callback in callbacks:
-            if isinstance(callback, Checkpointer):
-                # Where 'weights:' of every config looks; PaddleDetection's develop writes a folder above.
-                callback.save_dir = os.path.join(self.cfg.save_dir, self.cfg.filename)
+        callbacks = [callback for callback in self._callbacks if not isinstance(callback, Checkpointer)]
         if self.cfg.get("progress_bar"):
             callbacks = [c for c in callbacks if not isinstance(c, LogPrinter)] + [ProgressBar(self)]
-        self._callbacks = callbacks + [History(self)]
+        callbacks.append(History(self))
+        if self.cfg.get("early_stop_epochs") is not None:
+            callbacks.append(EarlyStopping(self, self.cfg["early_stop_epochs"]))
+        # Last: what its set says of an epoch, the others have done.
+        self._callbacks = [*callbacks, SetWriter(self)]
         self._compose_callback = ComposeCallback(self._callbacks)
+
+    def train(self, validate=False):
+        """Trains to the last epoch; with ``validate`` evaluates after each snapshot."""
+        if self.cfg.get("early_stop_epochs") is not None and not validate:
+            raise ValueError("early_stop_epochs: nothing is evaluated to stop by; add --eval")
+        if dist.get_rank() == 0:
+            check_output(self)
+        self.loop = TrainingLoop(self, validate)
+        self.loop.run()
+
+    def evaluate(self):
+        """Evaluates; under ``paddle.distributed.launch`` every process takes its share of the batches."""
+        if not is_shared(self):
+            super().evaluate()
+            return
+        leave_own_batches(self.loader)
+        self._eval_with_loader(self.loader)
+
+    def _eval_with_loader(self, loader):
+        if is_shared(self):
+            evaluate_shared(self, loader)
+        else:
+            super()._eval_with_loader(loader)
+
+    def predict(self, *args, **kwargs):
+        """Detects in image files and draws what is found; see PaddleDetection's."""
+        self._views.attach()
+        with self._views.of_reader("TestReader"):
+            return super().predict(*args, **kwargs)
+
+    def slice_predict(self, *args, **kwargs):
+        """As :meth:`predict`, on overlapping tiles of each image."""
+        self._views.attach()
+        with self._views.of_reader("TestReader"):
+            return super().slice_predict(*args, **kwargs)
 
     def load_weights(self, weights, *args, **kwargs):
         """Loads ``weights`` before training, evaluation or prediction; the last two take no partial load."""
         if self.is_loaded_weights:
             return
         self.start_epoch = 0
-        strict = self.mode != "train" or self.cfg.get("pretrain_strict", True)
-        load_pretrained(self.model, weights, strict=strict, say=logger.warning)
+        trains = self.mode == "train"
+        strict = not trains or self.cfg.get("pretrain_strict", True)
+        load_pretrained(self.model, weights, strict=strict, say=logger.warning, new_classes=trains)
 
     def resume_weights(self, weights):
-        """Goes on with the run that wrote ``weights``: its parameters, optimiser and averaged weights."""
-        check_fits(self.model, weights)
-        root = weights[: -len(".pdparams")] if weights.endswith(".pdparams") else weights
-        if not os.path.exists(root + ".pdopt"):
-            logger.warning(f"{root}.pdopt is missing: the optimiser starts afresh, at the first epoch")
-        super().resume_weights(weights)
-        if self.start_epoch >= self.end_epoch:
-            logger.warning(
-                f"{weights}: its run is complete ({self.start_epoch} of {self.end_epoch} epochs); "
-                f"to train on, raise it, for example with -o epoch={2 * self.end_epoch}"
-            )
+        """Goes on with the run that wrote ``weights``; False if 'auto' finds none. See :func:`resume`."""
+        return resume(self, weights)

@@ -116,7 +116,7 @@ def test_evaluation_finds_what_training_found_and_training_goes_on(trained, tmp_
     assert run.status == 0, run.log[-3000:]
     after = read_history(folder / "output")
     assert after[: len(before)] == before and [record["epoch"] for record in after[len(before) :]] == [1, 1]
-    assert after[-1]["loss"] < 3 * before[1]["loss"] and "loss_distill" not in after[-1]
+    assert after[-1]["loss"] < 4 * before[1]["loss"] and "loss_distill" not in after[-1]
     raw = paddle.load(str(folder / f"{CHECKPOINT}.pdema"))
     steps = float(raw["backbone.stem.conv2.conv._fake_quant_input._state"])
     assert steps == pytest.approx(1 * 0.9**4 + 0.9**3 + 0.9**2 + 0.9 + 1, rel=1e-3)  # four steps, two runs

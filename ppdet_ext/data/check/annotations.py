@@ -7,6 +7,8 @@ import numpy as np
 from ..json_file import read_json
 from .finding import Finding
 
+# No side or area in pixels is greater.
+LARGEST = 1e15
 LISTS = ("images", "annotations", "categories")
 
 
@@ -127,6 +129,25 @@ def hashable(value):
     return isinstance(value, (int, str, float))
 
 
+def is_whole(value):
+    """Whether an id is a whole number that fits a tensor, also if it is written as 3.0."""
+    return type(value) is int and abs(value) < 2**63 or is_number(value) and value == int(value)
+
+
+def is_number(value):
+    """Whether a value can be counted with: neither NaN nor infinite nor an endless row of digits."""
+    return type(value) in (int, float) and abs(value) < LARGEST
+
+
+def without_nan(value):
+    """A copy of JSON with None for numbers that are not finite."""
+    if isinstance(value, dict):
+        return {key: without_nan(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [without_nan(entry) for entry in value]
+    return None if isinstance(value, float) and value - value != 0 else value
+
+
 def _rows(records):
     rows = {}
     for row, record in enumerate(records):
@@ -163,4 +184,4 @@ def _refuse(value):
 
 def _length(value):
     """A side of a picture in pixels, or NaN."""
-    return value if type(value) in (int, float) and 0 < value < float("inf") else float("nan")
+    return value if is_number(value) and value > 0 else float("nan")

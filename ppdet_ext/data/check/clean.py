@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .annotations import is_number, is_whole, without_nan
 from .boxes import EDGE, greatest_area, text
 from .frames import scaled, turned
 from .picture import QUARTER_TURNS, inspect_picture
-from .records import finite, whole
 
 # What takes somebody who knows what was meant.
 BEYOND_REPAIR = ("category-fields", "category-id-twice", "boxes-corners", "boxes-normalised", "empty")
@@ -82,12 +82,17 @@ class _Copy:
         self.images = [dict(record) for record in self.data.images]
         self.annotations = [dict(record) for record in self.data.annotations]
         self.categories = [dict(record) for record in self.data.categories]
-        self.image_of = self.data.image_of.copy()
+        self.image_of = self.data.image_of.tolist()
+        self.rows_of = defaultdict(list)  # annotations of an image
+        for row, image in enumerate(self.image_of):
+            self.rows_of[image].append(row)
+        self.image_of_file = {}  # the one that stays
         self.changes = []
 
     def make(self):
         images = [row for row in range(len(self.images)) if self._image(row)]
-        annotations = [row for row in range(len(self.annotations)) if self._annotation(row, set(images))]
+        here = set(images)
+        annotations = [row for row in range(len(self.annotations)) if self._annotation(row, here)]
         annotations = self._without_twins(annotations)
         if not annotations:
             raise ValueError(f"{self.data.path}: its cleaned copy would hold no box; mend it by hand")
@@ -108,11 +113,10 @@ class _Copy:
 
     def _boxes_of(self, row):
         """Rows of the annotations of an image whose boxes are boxes."""
-        rows = np.flatnonzero(self.image_of == row)
-        return rows[np.isfinite(self.data.boxes[rows]).all(1)].tolist()
+        return [number for number in self.rows_of[row] if np.isfinite(self.data.boxes[number]).all()]
 
     def _leave_out(self, kind, row):
-        done = f"left out, with {np.count_nonzero(self.image_of == row)} annotations"
+        done = f"left out, with {len(self.rows_of[row])} annotations"
         self._note(kind, self.data.image_label(row), done)
         return False
 
@@ -122,10 +126,11 @@ class _Copy:
         for kind in IMAGES_LEFT_OUT:
             if kind in kinds:
                 return self._leave_out(kind, row)
-        if "image-twice" in kinds:
-            names = [image.get("file_name") for image in self.data.images]
-            first = names.index(record["file_name"])
-            self.image_of[self.image_of == row] = first
+        file = record["file_name"]
+        first = self.image_of_file.get(file)
+        if first is not None:
+            for number in self.rows_of[row]:
+                self.image_of[number] = first
             self._note("image-twice", label, f"joined with {self.data.image_label(first)}")
             return False
         picture = self.part.pictures[row]
@@ -138,7 +143,10 @@ class _Copy:
             picture = inspect_picture(os.path.join(self.part.files.folder, name))
             if picture.fault:
                 return self._leave_out(picture.fault[0], row)
-        return self._size(row, picture)
+        if not self._size(row, picture):
+            return False
+        self.image_of_file[file] = row
+        return True
 
     def _size(self, row, picture):
         """Gives an image the size of its picture, and boxes of another frame their place in it."""
@@ -178,7 +186,7 @@ class _Copy:
         if record.get("image_id") is None or record.get("category_id") is None:
             self._note("annotation-fields", label, "left out")
             return False
-        image = int(self.image_of[row])
+        image = self.image_of[row]
         if image not in images:  # counted with its image
             return False
         return self._cut(record, label, self.images[image]) and self._fields(record, label)
@@ -200,7 +208,7 @@ class _Copy:
     def _fields(self, record, label):
         full, area = record["bbox"][2] * record["bbox"][3], record.get("area")
         kind = None
-        if not finite(area):
+        if not is_number(area):
             kind = "area-absent"
         elif area <= 0 or area > greatest_area(full):
             kind = "area-zero" if area <= 0 else "area-greater"
@@ -217,7 +225,7 @@ class _Copy:
         kept, seen = [], set()
         for row in rows:
             record = self.annotations[row]
-            key = (int(self.image_of[row]), record["category_id"], *record["bbox"])
+            key = (self.image_of[row], record["category_id"], *record["bbox"])
             if key in seen:
                 self._note("box-twice", self.data.annotation_label(row), "left out")
                 continue
@@ -233,29 +241,20 @@ class _Copy:
             (self.data.category_label, self.categories, of_categories),
             (self.data.annotation_label, self.annotations, annotations),
         ):
-            used = [record["id"] for record in (records[row] for row in rows) if whole(record.get("id"))]
+            used = [record["id"] for record in (records[row] for row in rows) if is_whole(record.get("id"))]
             fresh, seen = int(max(used, default=0)) + 1, set()
             for row in rows:
                 number = records[row].get("id")
                 kind = None
-                if not whole(number):
+                if not is_whole(number):
                     kind = "annotation-fields" if number is None else "id-type"
                 elif records is self.annotations and (number == 0 or number in seen):
                     kind = "annotation-id-twice" if number else "annotation-id-0"
                 if kind:
                     records[row]["id"], fresh = fresh, fresh + 1
                     self._note(kind, label(row), f"id {fresh - 1}")
-                elif whole(number):
+                else:
                     seen.add(number)
         for row in annotations:
             self.annotations[row]["image_id"] = self.images[self.image_of[row]]["id"]
             self.annotations[row]["category_id"] = self.categories[self.data.category_of[row]]["id"]
-
-
-def without_nan(value):
-    """A copy of JSON with None for numbers that are not finite."""
-    if isinstance(value, dict):
-        return {key: without_nan(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [without_nan(entry) for entry in value]
-    return None if isinstance(value, float) and value - value != 0 else value

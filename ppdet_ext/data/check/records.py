@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 
-from .annotations import hashable
+from .annotations import hashable, is_number, is_whole, without_nan
 
 # Below so many boxes a category is hardly learned; above this ratio of boxes two are uneven.
 FEW_BOXES = 10
@@ -42,7 +42,7 @@ def _whole_file(data):
 
 
 def _missing(record, keys):
-    return [key for key in keys if record.get(key) is None]
+    return [key for key in keys if without_nan(record.get(key)) is None]
 
 
 def _first(rows, number, row):
@@ -108,7 +108,7 @@ def _annotations(data):
         if data.category_of[row] < 0 and "category_id" not in absent:
             said = f"is of category {record['category_id']!r}, which is not there"
             yield data.about_annotation("category-unknown", row, said)
-        if not finite(record.get("area")):
+        if not is_number(record.get("area")):
             said = f"has area {record['area']!r}" if "area" in record else "has no area"
             yield data.about_annotation("area-absent", row, said)
         if record.get("iscrowd") not in (0, 1):
@@ -116,11 +116,6 @@ def _annotations(data):
             yield data.about_annotation("iscrowd-absent", row, said)
         if data.crowd[row]:
             yield data.about_annotation("crowd", row, "is a crowd")
-
-
-def finite(value):
-    """Whether a value is a number that can be counted with."""
-    return type(value) in (int, float) and value - value == 0
 
 
 def _ids(data):
@@ -134,18 +129,13 @@ def _ids(data):
         numbers = set()
         for row, record in enumerate(records):
             number = record.get("id")
-            if whole(number):
+            if is_whole(number):
                 numbers.add(int(number))
             elif number is not None:
                 yield about("id-type", row, f"has the id {number!r}")
         if numbers and max(numbers) - min(numbers) + 1 > len(numbers):
             said = f"have {len(numbers)} ids, from {min(numbers)} to {max(numbers)}"
             yield data.about_file("ids-sparse", said, name)
-
-
-def whole(value):
-    """Whether an id is a whole number, also if it is written as 3.0."""
-    return type(value) is int or type(value) is float and value.is_integer()
 
 
 def _balance(data):

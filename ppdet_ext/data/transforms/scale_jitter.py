@@ -1,56 +1,14 @@
-"""Operators for PaddleDetection's readers beyond its own."""
+"""EfficientDet's jitter of scale."""
 
 import cv2
 import numpy as np
-from ppdet.data import transform
-from ppdet.data.transform.operators import BaseOperator, register_op
+from ppdet.data.transform.operators import BaseOperator
 
-__all__ = ["RandomQuarterTurn", "RandomScaleJitter"]
-
-
-def _offered(cls):
-    """Registers an operator and puts it where readers look for their operators by name."""
-    setattr(transform, cls.__name__, register_op(cls))
-    return cls
+from .boxes import keep_boxes
+from .offer import offered
 
 
-@_offered
-class RandomQuarterTurn(BaseOperator):
-    """Turns an image by 0, 90, 180 or 270 degrees, for pictures from straight above, without an upper side.
-
-    With RandomFlip all eight positions occur. Boxes turn along; polygons and key points are refused.
-
-    Args:
-        prob (float): of a turn by 90, 180 or 270 degrees, each as likely.
-    """
-
-    def __init__(self, prob=0.75):
-        super().__init__()
-        self.prob = prob
-        if not 0 <= prob <= 1:
-            raise ValueError(f"RandomQuarterTurn: prob {prob} is no probability")
-
-    def apply(self, sample, context=None):
-        if any(len(sample.get(field, ())) for field in ("gt_poly", "gt_keypoint")):
-            raise ValueError("RandomQuarterTurn: turns boxes only; drop it, or gt_poly and gt_keypoint")
-        if np.random.uniform() >= self.prob:
-            return sample
-        turns = np.random.randint(1, 4)
-        height, width = sample["image"].shape[:2]
-        sample["image"] = np.ascontiguousarray(np.rot90(sample["image"], turns))  # counterclockwise
-        boxes = sample.get("gt_bbox", np.zeros([0, 4], "float32"))
-        for _ in range(turns):
-            x1, y1, x2, y2 = boxes.T
-            boxes = np.stack([y1, width - x2, y2, width - x1], 1)
-            width, height = height, width
-        if "gt_bbox" in sample:
-            sample["gt_bbox"] = boxes.astype("float32")
-        sample["im_shape"] = np.array(sample["image"].shape[:2], "float32")
-        sample["h"], sample["w"] = sample["im_shape"]
-        return sample
-
-
-@_offered
+@offered
 class RandomScaleJitter(BaseOperator):
     """Scales an image by one random factor, then crops or pads it to the size of the network's input.
 
@@ -69,9 +27,6 @@ class RandomScaleJitter(BaseOperator):
 
     Source: EfficientDet, arXiv:1911.09070, section 5.1 (jitter of 0.1 to 2.0).
     """
-
-    # Besides gt_*, the fields of PaddleDetection's samples that have an entry for each box.
-    PER_BOX = ("is_crowd", "difficult")
 
     def __init__(self, size=512, scale_range=(0.1, 2.0), interp=cv2.INTER_LINEAR, fill_value=0.0):
         super().__init__()
@@ -116,11 +71,5 @@ class RandomScaleJitter(BaseOperator):
         height, width = self.size
         boxes = sample["gt_bbox"] * np.tile(ratios, 2) - np.array(corner * 2, "float32")
         boxes = boxes.clip(0, np.array([width, height] * 2, "float32")).astype("float32")
-        kept = (boxes[:, 2:] - boxes[:, :2] > 0).all(1)
-        for field, value in sample.items():
-            if field.startswith("gt_") or field in self.PER_BOX:
-                if isinstance(value, np.ndarray):
-                    sample[field] = value[kept]
-                elif isinstance(value, list):  # polygons
-                    sample[field] = [entry for entry, keep in zip(value, kept) if keep]
-        sample["gt_bbox"] = boxes[kept]
+        sample["gt_bbox"] = boxes
+        keep_boxes(sample, (boxes[:, 2:] - boxes[:, :2] > 0).all(1))

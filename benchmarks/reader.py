@@ -1,0 +1,337 @@
+"""How many images a second a training reads: PaddleDetection's operators and ours, in one run.
+
+    .venv/bin/python benchmarks/reader.py --json output/benchmarks/reader.json
+    .venv/bin/python benchmarks/reader.py --images dataset/coco/val2017 --count 256
+
+Both sides read the same files with the same random numbers; the largest difference of their batches is found
+first. Rounds are interleaved, so that a machine whose speed drifts favours neither: medians of the rounds and
+of their ratios. First in one process, by operator, in milliseconds of a core, into which other processes do
+not enter; then through the reader with workers, by the clock, where they do. Ours write down what there is
+to do and paint once: the row 'painting and collating'. Without --images, pictures of 640 x 480 with noise of
+all scales are drawn, as JPEG of about 90 kB.
+
+Last, what the reader is for: training steps of PP-YOLOE nano at 320, and the part of the time in which a step
+waits for its batch.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+import ppdet_ext  # noqa: E402,I001  before paddle: it keeps zlib alive
+
+import cv2  # noqa: E402
+import numpy as np  # noqa: E402
+from tqdm import tqdm  # noqa: E402
+
+from ppdet_ext.compat import stop_reading  # noqa: E402
+from ppdet_ext.config import load_config  # noqa: E402
+from ppdet_ext.evaluation.text_table import align  # noqa: E402
+from ppdet_ext.runtime.image import find_images, read_image  # noqa: E402
+
+RECIPES = {
+    "PP-YOLOE, 320 to 768": "configs/ppyoloe/ppyoloe_s_coco.yml",
+    "PP-YOLOE+, 320 to 768": "configs/ppyoloe/ppyoloe_plus_s_coco.yml",
+    "EfficientDet-D0, 512": "configs/efficientdet/efficientdet_d0_coco.yml",
+    "demo, 128": "configs/demo/ppyoloe_nano_demo.yml",
+    "YOLOv6, Mosaic, 640": "configs/yolov6/yolov6_s_coco.yml",
+}
+# PaddleDetection's Mosaic in place of ours: other draws, and other pictures, so that only times compare.
+MOSAIC = {
+    "Mosaic": {
+        "input_dim": [640, 640],
+        "degrees": [0.0, 0.0],
+        "translate": [-0.1, 0.1],
+        "scale": [0.5, 1.5],
+        "shear": [0.0, 0.0],
+        "enable_mixup": False,
+    }
+}
+NANO = "configs/ppyoloe/ppyoloe_nano_coco.yml"
+NANO_SIZE = 320
+BATCH = 8
+LAST = "painting and collating"
+
+
+def draw_pictures(folder, count):
+    """JPEG files that decode and compress about as photos do."""
+    rng = np.random.RandomState(0)
+    for number in tqdm(range(count), "pictures", disable=None, leave=False):
+        picture = np.zeros([480, 640, 3], "float32")
+        for scale in (1, 2, 4, 8, 16, 32, 64):
+            noise = rng.randn(480 // scale + 2, 640 // scale + 2, 3).astype("float32")
+            picture += scale**0.9 * cv2.resize(noise, (640, 480), interpolation=cv2.INTER_CUBIC)
+        picture = cv2.normalize(picture, None, 0, 255, cv2.NORM_MINMAX).astype("uint8")
+        cv2.imwrite(str(folder / f"{number:04d}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
+
+
+def make_annotations(path, files):
+    """A COCO file with one to thirteen random boxes for each image."""
+    rng = np.random.RandomState(1)
+    images, annotations = [], []
+    for number, file in enumerate(files):
+        height, width = read_image(file).shape[:2]
+        images.append({"id": number, "file_name": str(file), "height": height, "width": width})
+        for _ in range(rng.randint(1, 14)):
+            start, side = rng.uniform(0, 0.8, 2), rng.uniform(0.02, 0.35, 2)
+            x, y = start * (width, height)
+            w, h = np.minimum(side, 1 - start) * (width, height)
+            box = {"bbox": [x, y, w, h], "area": w * h, "iscrowd": 0, "category_id": int(rng.randint(80))}
+            annotations.append({"id": len(annotations) + 1, "image_id": number, **box})
+    categories = [{"id": number, "name": f"class {number}"} for number in range(80)]
+    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
+
+
+def configure(path, annotations, upstream, **options):
+    """A config on the benchmark's images, its reader PaddleDetection's or ours."""
+    cfg = load_config(path, options)
+    cfg.update(num_classes=80, worker_num=0)
+    cfg.TrainDataset.clear()
+    cfg.TrainDataset.update(
+        name="COCODataSet",
+        image_dir="",
+        anno_path=str(annotations),
+        dataset_dir="/",
+        data_fields=["image", "gt_bbox", "gt_class", "is_crowd"],
+    )
+    reader = cfg.TrainReader
+    reader.update(fast=not upstream, batch_size=BATCH, shuffle=False, use_shared_memory=True)
+    steps = reader["sample_transforms"]
+    if upstream and any("MosaicMixUp" in step for step in steps):
+        reader["sample_transforms"] = [{"Decode": {}}, MOSAIC, *steps[2:]]
+    return cfg
+
+
+class Side:
+    """One side's operators over the benchmark's records, in this process.
+
+    Args:
+        cfg: of `configure`.
+    """
+
+    def __init__(self, cfg):
+        from ppdet.core.workspace import create
+
+        self.cfg = cfg
+        dataset = create("TrainDataset")()
+        dataset.check_or_download_dataset()
+        dataset.parse_dataset()
+        reader = create("TrainReader")
+        dataset.set_kwargs(**reader.kwargs)
+        self._seconds = {}
+        self._clock(reader._sample_transforms)
+        self._clock(reader._batch_transforms)
+        dataset.set_transform(reader._sample_transforms)
+        self._dataset, self._assemble = dataset, reader._batch_transforms
+
+    def _clock(self, part):
+        """Times each operator of a Compose, or of ours."""
+        part = getattr(part, "_operators", part)
+        if hasattr(part, "operators"):
+            part.operators = [(name, self._clocked(name, operator)) for name, operator in part.operators]
+        else:
+            part.transforms_cls = [self._clocked(type(f).__name__, f) for f in part.transforms_cls]
+
+    def _clocked(self, name, operator):
+        seconds = self._seconds
+
+        class Clocked(type(operator)):
+            def __call__(self, samples, context=None):
+                start = time.process_time()
+                samples = super().__call__(samples, context)
+                seconds[name] = seconds.get(name, 0) + time.process_time() - start
+                return samples
+
+        operator.__class__ = Clocked
+        return operator
+
+    def batch(self, first, seed):
+        """The batch from an image on."""
+        np.random.seed(seed)
+        count = len(self._dataset)
+        return self._assemble([self._dataset[n % count] for n in range(first, first + BATCH)])
+
+    def round(self, images):
+        """Reads that many images; returns a core's milliseconds an image by operator, and in all."""
+        self._seconds.clear()
+        start = time.process_time()
+        for first in range(0, images, BATCH):
+            self.batch(first, seed=first)
+        total = time.process_time() - start
+        parts = {**self._seconds, LAST: total - sum(self._seconds.values())}
+        return {"total": total / images * 1000, **{k: s / images * 1000 for k, s in parts.items()}}
+
+
+def difference(sides, batches):
+    """How many grey levels the images of some batches are apart at most; boxes have to be equal."""
+    worst = 0.0
+    for seed in range(batches):
+        theirs, ours = (side.batch(seed * BATCH, seed) for side in sides.values())
+        for field in ("gt_bbox", "gt_class", "pad_gt_mask", "scale_factor", "im_shape"):
+            np.testing.assert_array_equal(theirs[field], ours[field], field)
+        assert theirs["image"].shape == ours["image"].shape
+        steps = sides["ours"].cfg.TrainReader
+        (options,) = [
+            step["NormalizeImage"]
+            for stage in ("sample_transforms", "batch_transforms")
+            for step in steps[stage]
+            if "NormalizeImage" in step
+        ]
+        level = 1 / 255 if options.get("is_scale", True) else 1.0
+        if options.get("norm_type", "mean_std") == "mean_std":
+            level /= max(options["std"])
+        worst = max(worst, float(np.abs(theirs["image"] - ours["image"]).max()) / level)
+    return worst
+
+
+def medians(rounds):
+    """Of each number in a list of dicts."""
+    return {key: statistics.median(round_.get(key, 0.0) for round_ in rounds) for key in rounds[0]}
+
+
+def one_process(path, annotations, rounds, images):
+    """Milliseconds an image of both sides, by operator."""
+    names = ("PaddleDetection", "ours")
+    sides = {name: Side(configure(path, annotations, name != "ours")) for name in names}
+    same = not any("MosaicMixUp" in step for step in sides["ours"].cfg.TrainReader["sample_transforms"])
+    result = {"grey_levels_apart": difference(sides, 8) if same else None}
+    measured = {name: [] for name in names}
+    for _ in range(rounds):
+        for name in names:
+            measured[name].append(sides[name].round(images))
+    result["ms"] = {name: medians(measured[name]) for name in names}
+    pairs = zip(measured["PaddleDetection"], measured["ours"])
+    result["times_as_fast"] = statistics.median(theirs["total"] / ours["total"] for theirs, ours in pairs)
+    return result
+
+
+def with_workers(path, annotations, rounds, images, workers):
+    """Images a second through the reader, of both sides."""
+    from ppdet.core.workspace import create
+
+    rates = {"PaddleDetection": [], "ours": []}
+    for _ in range(rounds):
+        for name, measured in rates.items():
+            configure(path, annotations, name != "ours")
+            loader = create("TrainReader")(create("TrainDataset")(), workers)
+            loader.dataset.set_epoch(0)
+            batches = iter(loader)
+            next(batches)  # once the workers are there
+            start, count = time.perf_counter(), 0
+            while count * BATCH < images:
+                try:
+                    next(batches)
+                except StopIteration:
+                    loader.dataset.set_epoch(loader.dataset._epoch + 1)
+                    continue
+                count += 1
+            measured.append(count * BATCH / (time.perf_counter() - start))
+            loader.dataloader.close() if name == "ours" else stop_reading(loader.loader)
+    ratio = statistics.median(ours / theirs for theirs, ours in zip(*rates.values()))
+    return {**{name: statistics.median(found) for name, found in rates.items()}, "times_as_fast": ratio}
+
+
+def starvation(annotations, steps, workers):
+    """How long training steps of PP-YOLOE nano at 320 wait for their batches."""
+    from ppdet.core.workspace import create
+
+    cfg = configure(NANO, annotations, upstream=False, norm_type="bn")
+    for step in cfg.TrainReader["batch_transforms"]:
+        if "BatchRandomResize" in step:
+            step["BatchRandomResize"]["target_size"] = [NANO_SIZE]
+    loader = create("TrainReader")(create("TrainDataset")(), workers)
+    model = create(cfg.architecture)
+    model.load_meanstd(cfg.TestReader["sample_transforms"])
+    model.train()
+    optimizer = create("OptimizerBuilder")(0.001, model)
+    waited = worked = 0.0
+    batches = iter(loader)
+    for number in tqdm(range(steps + 1), "steps", disable=None, leave=False):
+        start = time.perf_counter()
+        data = next(batches)
+        read = time.perf_counter()
+        model({**data, "epoch_id": 0})["loss"].backward()
+        optimizer.step()
+        optimizer.clear_grad()
+        if number:  # the first waits for the workers to begin
+            waited, worked = waited + read - start, worked + time.perf_counter() - read
+    loader.dataloader.close()
+    return {
+        "steps": steps,
+        "workers": workers,
+        "step_ms": worked / steps * 1000,
+        "wait_ms": waited / steps * 1000,
+        "wait_share": waited / (waited + worked),
+    }
+
+
+def table(name, result):
+    """Lines about one recipe in one process."""
+    theirs, ours = result["ms"]["PaddleDetection"], result["ms"]["ours"]
+    rows = []
+    for key in dict.fromkeys([*theirs, *ours]):
+        if key not in ("total", LAST):
+            rows.append(
+                [f"  {key}", *(f"{side[key]:.2f}" if key in side else "-" for side in (theirs, ours))]
+            )
+    rows.append([f"  {LAST}", f"{theirs[LAST]:.2f}", f"{ours[LAST]:.2f}"])
+    rows.append(["  in all", f"{theirs['total']:.2f}", f"{ours['total']:.2f}"])
+    lines = align([[name, "PaddleDetection, ms", "ours, ms"]], rows)
+    apart = result["grey_levels_apart"]
+    said = "other draws" if apart is None else f"images {apart:.1e} grey levels apart, boxes equal"
+    rates = " -> ".join(f"{1000 / side['total']:.0f}" for side in (theirs, ours))
+    return [*lines, f"  {rates} images/s, {result['times_as_fast']:.2f} times as fast; {said}"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--images", help="folder of your own pictures")
+    parser.add_argument("--count", type=int, default=64, help="pictures (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="of each side (%(default)s)")
+    parser.add_argument("--read", type=int, default=64, help="images a round (%(default)s)")
+    parser.add_argument("--workers", type=int, default=2, help="of the reader (%(default)s)")
+    parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=list(RECIPES), metavar="NAME")
+    parser.add_argument("--steps", type=int, default=10, help="training steps of nano; 0: none (%(default)s)")
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    args = parser.parse_args()
+    cv2.setNumThreads(1)
+    ppdet_ext.setup()
+    results = {"cores": os.cpu_count(), "batch": BATCH, "one_process": {}, "workers": {}}
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        if not args.images:
+            draw_pictures(folder, args.count)
+        files = [file for file, _ in find_images([args.images or folder])][: args.count]
+        annotations = folder / "annotations.json"
+        make_annotations(annotations, files)
+        for name in tqdm(args.recipes, "recipes", disable=None, leave=False):
+            one = one_process(RECIPES[name], annotations, args.rounds, args.read)
+            both = with_workers(RECIPES[name], annotations, args.rounds, args.read, args.workers)
+            results["one_process"][name], results["workers"][name] = one, both
+            print(*table(name, one), sep="\n")
+            rates = f"{both['PaddleDetection']:.0f} -> {both['ours']:.0f} images/s"
+            print(
+                f"  with {args.workers} workers: {rates}, {both['times_as_fast']:.2f} times as fast",
+                flush=True,
+            )
+        if args.steps:
+            results["nano"] = nano = starvation(annotations, args.steps, args.workers)
+            print(
+                f"PP-YOLOE nano at {NANO_SIZE}, {args.workers} workers: a step of {BATCH} takes "
+                f"{nano['step_ms']:.0f} ms and waits {nano['wait_ms']:.1f} ms for its batch "
+                f"({nano['wait_share']:.1%})"
+            )
+    if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        args.json.write_text(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main()

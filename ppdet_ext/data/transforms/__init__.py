@@ -1,0 +1,8 @@
+"""Operators for PaddleDetection's readers beyond its own, one file a family."""
+
+from .mosaic import MosaicMixUp
+from .quarter_turn import RandomQuarterTurn
+from .random_affine import RandomAffine
+from .scale_jitter import RandomScaleJitter
+
+__all__ = ["MosaicMixUp", "RandomAffine", "RandomQuarterTurn", "RandomScaleJitter"]
