@@ -15,6 +15,7 @@ waits for its batch.
 """
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -212,6 +213,13 @@ def one_process(path, annotations, rounds, images):
     return result
 
 
+def endless(loader):
+    """Batches, epoch after epoch."""
+    for epoch in itertools.count():
+        loader.dataset.set_epoch(epoch)
+        yield from loader
+
+
 def with_workers(path, annotations, rounds, images, workers):
     """Images a second through the reader, of both sides."""
     from ppdet.core.workspace import create
@@ -221,18 +229,12 @@ def with_workers(path, annotations, rounds, images, workers):
         for name, measured in rates.items():
             configure(path, annotations, name != "ours")
             loader = create("TrainReader")(create("TrainDataset")(), workers)
-            loader.dataset.set_epoch(0)
-            batches = iter(loader)
+            batches = endless(loader)
             next(batches)  # once the workers are there
-            start, count = time.perf_counter(), 0
-            while count * BATCH < images:
-                try:
-                    next(batches)
-                except StopIteration:
-                    loader.dataset.set_epoch(loader.dataset._epoch + 1)
-                    continue
-                count += 1
-            measured.append(count * BATCH / (time.perf_counter() - start))
+            start = time.perf_counter()
+            for _ in range(0, images, BATCH):
+                next(batches)
+            measured.append(images / (time.perf_counter() - start))
             loader.dataloader.close() if name == "ours" else stop_reading(loader.loader)
     ratio = statistics.median(ours / theirs for theirs, ours in zip(*rates.values()))
     return {**{name: statistics.median(found) for name, found in rates.items()}, "times_as_fast": ratio}
@@ -252,7 +254,7 @@ def starvation(annotations, steps, workers):
     model.train()
     optimizer = create("OptimizerBuilder")(0.001, model)
     waited = worked = 0.0
-    batches = iter(loader)
+    batches = endless(loader)
     for number in tqdm(range(steps + 1), "steps", disable=None, leave=False):
         start = time.perf_counter()
         data = next(batches)
@@ -301,6 +303,7 @@ def main():
     parser.add_argument("--steps", type=int, default=10, help="training steps of nano; 0: none (%(default)s)")
     parser.add_argument("--json", type=Path, help="write the figures here")
     args = parser.parse_args()
+    args.read -= args.read % BATCH
     cv2.setNumThreads(1)
     ppdet_ext.setup()
     results = {"cores": os.cpu_count(), "batch": BATCH, "one_process": {}, "workers": {}}
