@@ -5,7 +5,9 @@ Importing this file imports neither paddle nor ppdet; what needs them imports th
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import glob
 import importlib.util
 import inspect
 import os
@@ -196,7 +198,7 @@ def stop_reading(iterator) -> None:
     """Ends an iterator of Paddle's DataLoader before its end, and waits until nothing more is read.
 
     Without workers its thread would otherwise wait for ever to hand the next batch over, and draw random
-    numbers until then.
+    numbers until then. With workers, batches that nobody has taken would stay in shared memory for good.
     """
     if not hasattr(iterator, "_workers") and not iterator._shutdown:
         iterator._thread_done_event.set()
@@ -205,6 +207,10 @@ def stop_reading(iterator) -> None:
         if iterator._thread:
             iterator._thread.join()
     iterator._try_shutdown_all()
+    for worker in getattr(iterator, "_workers", ()):
+        for batch in glob.glob(f"/dev/shm/paddle_{worker.pid}_*"):  # what is in use stays mapped
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(batch)
 
 
 def mend_pillow() -> None:

@@ -6,7 +6,9 @@ import cv2
 import pytest
 
 from ppdet_ext.cli import main
+from ppdet_ext.runtime.image import read_image
 from tests.data.small_sets import write_picture, write_text
+from tests.training.tiny import make_workplace
 
 
 @pytest.fixture
@@ -178,3 +180,15 @@ def test_show_draws_what_there_is(converted, capsys):
     assert "--count 0: give a number from 1 up" in run(capsys, *arguments, "--count", 0, status=2)
     (root / "images/05.png").unlink()
     assert "05.png: cannot be read" in run(capsys, *arguments, "--count", 20, status=2)
+
+
+def test_show_draws_what_a_training_gets(tmp_path, monkeypatch, capsys):
+    make_workplace(tmp_path, train=5)
+    monkeypatch.chdir(tmp_path)
+    assert main(["data", "show", "-c", "tiny.yml", "--count", "4", "--out", "seen"]) == 0
+    assert read_image(tmp_path / "seen" / "training.jpg").std() > 10
+    assert "4 samples" in capsys.readouterr().out
+    assert main(["data", "show", "-c", "tiny.yml", "--anno", "demo/annotations/val.json"]) == 2
+    assert "drop --anno" in capsys.readouterr().err
+    assert main(["data", "show", "--images", "demo"]) == 2
+    assert "give --anno FILE.json and --images FOLDER, or -c CONFIG" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from pathlib import Path
 
 import ppdet_ext  # noqa: F401  (before Paddle: it protects against a fault of its zlib)
 
@@ -13,6 +14,7 @@ import pytest
 from ppdet.core import workspace
 from ppdet.core.workspace import create
 
+from ppdet_ext.compat import stop_reading
 from ppdet_ext.config import load_config
 from ppdet_ext.data.preview import augmented_pictures
 from ppdet_ext.data.reader import train_reader
@@ -188,19 +190,37 @@ def test_a_worker_that_is_killed_is_named(config):
     loader = make(config, 2)
     batches = iter(loader)
     next(batches)
-    with pytest.raises(
-        OSError, match="a worker of the reader has died .*(signal: Killed|status -9).*worker_num"
-    ):
-        os.kill(loader.dataloader._reading[0]._workers[0].pid, signal.SIGKILL)
+    pid = loader.dataloader._reading[0]._workers[0].pid
+    said = "a worker of the reader has died .*(signal: Killed|status -9).*worker_num"
+    with pytest.raises(OSError, match=said):
+        os.kill(pid, signal.SIGKILL)
         for _ in range(100):
             next(batches)
             loader.dataset.set_epoch(0)
+    loader.dataloader.close()
+    assert not list(Path("/dev/shm").glob(f"paddle_{pid}_*")), "batches that it had not handed over"
+
+
+def test_a_reader_that_is_closed_leaves_nothing(config):
+    """Neither workers nor batches that nobody has taken, at whatever moment it is closed."""
+    for taken in range(4):
+        loader = make(config, 2)
+        batches = iter(loader)
+        for _ in range(taken + 1):
+            loader.dataset.set_epoch(taken // 3)
+            next(batches, None)
+        workers = loader.dataloader._reading[0]._workers
+        loader.dataloader.close()
+        assert not any(worker.is_alive() for worker in workers)
+        for worker in workers:
+            assert not list(Path("/dev/shm").glob(f"paddle_{worker.pid}_*"))
 
 
 def test_without_the_line_it_is_paddledetections(config):
     from ppdet.data.reader import BatchCompose, Compose
 
     loader = make(config, overrides=["TrainReader.fast=false"])
+    stop_reading(loader.loader)  # its thread draws random numbers
     assert type(loader._sample_transforms) is Compose and type(loader._batch_transforms) is BatchCompose
     assert type(loader.dataloader).__name__ == "DataLoader"
     assert loader.dataset.mosaic_epoch == 4, "but Mosaic ends all the same"
