@@ -8,6 +8,14 @@ import pytest
 from ppdet_ext.prediction.interrupt import on_interrupt
 
 
+@pytest.fixture(autouse=True)
+def interrupts_arrive():
+    """As in a terminal: a command in the background of a script is started with interrupts ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_the_first_asks_the_second_breaks():
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt), on_interrupt() as stop:
