@@ -34,6 +34,7 @@ from tqdm import tqdm  # noqa: E402
 
 from ppdet_ext.compat import stop_reading  # noqa: E402
 from ppdet_ext.config import load_config  # noqa: E402
+from ppdet_ext.evaluation.bench.process import silent_stdout  # noqa: E402
 from ppdet_ext.evaluation.text_table import align  # noqa: E402
 from ppdet_ext.runtime.image import find_images, read_image  # noqa: E402
 
@@ -315,8 +316,9 @@ def main():
         annotations = folder / "annotations.json"
         make_annotations(annotations, files)
         for name in tqdm(args.recipes, "recipes", disable=None, leave=False):
-            one = one_process(RECIPES[name], annotations, args.rounds, args.read)
-            both = with_workers(RECIPES[name], annotations, args.rounds, args.read, args.workers)
+            with silent_stdout():
+                one = one_process(RECIPES[name], annotations, args.rounds, args.read)
+                both = with_workers(RECIPES[name], annotations, args.rounds, args.read, args.workers)
             results["one_process"][name], results["workers"][name] = one, both
             print(*table(name, one), sep="\n")
             rates = f"{both['PaddleDetection']:.0f} -> {both['ours']:.0f} images/s"
@@ -325,7 +327,8 @@ def main():
                 flush=True,
             )
         if args.steps:
-            results["nano"] = nano = starvation(annotations, args.steps, args.workers)
+            with silent_stdout():
+                results["nano"] = nano = starvation(annotations, args.steps, args.workers)
             print(
                 f"PP-YOLOE nano at {NANO_SIZE}, {args.workers} workers: a step of {BATCH} takes "
                 f"{nano['step_ms']:.0f} ms and waits {nano['wait_ms']:.1f} ms for its batch "
