@@ -6,6 +6,8 @@ import os
 from ppdet.engine.callbacks import Callback
 from tqdm import tqdm
 
+from .checkpoint_folder import output_folder
+
 # Terms whose weighted sum is the loss; which there are depends on head and recipe.
 LOGGED = (
     "loss",
@@ -22,7 +24,7 @@ LOGGED = (
 
 def history_path(cfg):
     """Where a run's history lies, beside its checkpoints."""
-    return os.path.join(cfg.save_dir, cfg.filename, "history.jsonl")
+    return os.path.join(output_folder(cfg), "history.jsonl")
 
 
 def read_history(path):

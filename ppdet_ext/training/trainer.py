@@ -10,6 +10,7 @@ from ppdet.utils.logger import setup_logger
 from .auto_schedule import fill_in, is_pretrained, optimizer_type
 from .callbacks import History, ProgressBar
 from .checkpoint import load_pretrained
+from .checkpoint_folder import output_folder
 from .early_stopping import EarlyStopping
 from .ema import ModelEMA
 from .learning_rate import rate_advice, reference_rate
@@ -88,7 +89,7 @@ class Trainer(PaddleDetectionTrainer):
     def _init_metrics(self, validate=False):
         if self.mode == "train" and validate and not self.cfg.get("output_eval"):
             # Beside the checkpoints; PaddleDetection drops the boxes of an evaluation where one stands.
-            self.cfg["output_eval"] = os.path.join(self.cfg.save_dir, self.cfg.filename)
+            self.cfg["output_eval"] = output_folder(self.cfg)
             os.makedirs(self.cfg["output_eval"], exist_ok=True)
         super()._init_metrics(validate)
 

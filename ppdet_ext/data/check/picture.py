@@ -13,9 +13,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from ...runtime.image import UnreadableImage, decode_image
+from ..pictures import ORIENTATION
 from ..similarity import thumbnail
 
-ORIENTATION = 0x0112  # the tag of EXIF
 # The orientations that exchange width and height.
 QUARTER_TURNS = (5, 6, 7, 8)
 SUFFIXES = {
