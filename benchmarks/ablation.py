@@ -10,25 +10,21 @@ one run. Writes study.json and study.png beside the runs.
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from ablation_plot import plot_study
+from common import ROOT, add_json_argument, run_cli, write_report
+from tqdm import tqdm
 
-from ablation_plot import plot_study  # noqa: E402
-from tqdm import tqdm  # noqa: E402
-
-from ppdet_ext.environment import machine  # noqa: E402
-from ppdet_ext.evaluation.bench.benchmark import CASE  # noqa: E402
-from ppdet_ext.evaluation.bench.images import choose_images  # noqa: E402
-from ppdet_ext.evaluation.bench.numbers import latencies, ratio  # noqa: E402
-from ppdet_ext.evaluation.bench.rounds import MEASURED, Case, Plan, interleave  # noqa: E402
-from ppdet_ext.evaluation.text_table import align  # noqa: E402
+from ppdet_ext.environment import machine
+from ppdet_ext.evaluation.bench.benchmark import CASE
+from ppdet_ext.evaluation.bench.images import choose_images
+from ppdet_ext.evaluation.bench.numbers import latencies, ratio
+from ppdet_ext.evaluation.bench.rounds import MEASURED, Case, Plan, interleave
+from ppdet_ext.evaluation.text_table import align
 
 
 def neck(topology, fusion, separable=False):
@@ -87,28 +83,6 @@ STUDIES = {
         "forms": components(),
     },
 }
-# Complete commands of the package, for processes of their own.
-CLI = "import sys; from ppdet_ext.cli import main; sys.exit(main())"
-
-
-def run(arguments, log):
-    """Runs ppdet-ext with one core; its output goes to a file.
-
-    Raises:
-        RuntimeError: it failed; the last line of the log is the reason.
-    """
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with open(log, "w", encoding="utf-8") as stream:
-        done = subprocess.run(
-            [sys.executable, "-c", CLI, *map(str, arguments)],
-            cwd=ROOT,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
-    if done.returncode:
-        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        raise RuntimeError(f"{log}: {lines[-1] if lines else 'no message'}")
 
 
 def slug(form):
@@ -124,7 +98,8 @@ def train(study, form, seed, output):
     if not _finished(folder, config):
         options = [*STUDIES[study]["options"], *STUDIES[study]["forms"][form]]
         options += [f"save_dir={folder}", "progress_bar=false"]
-        run(["train", "-c", config, "--eval", "--seed", seed, "-o", *options], folder / "train.log")
+        arguments = ["train", "-c", config, "--eval", "--seed", seed, "-o", *options]
+        run_cli(arguments, log=folder / "train.log", threads=1)
     records = [json.loads(line) for line in history.read_text(encoding="utf-8").splitlines()]
     return 100 * [record["ap"] for record in records if "ap" in record][-1]
 
@@ -143,7 +118,7 @@ def cost_and_export(study, form, weights, folder):
     from ppdet_ext.config import load_config, parse_overrides
     from ppdet_ext.nn import reparameterize
     from ppdet_ext.nn.cost import multiply_accumulates, trainable_parameters
-    from ppdet_ext.training.checkpoint import load_pretrained
+    from ppdet_ext.training.checkpoints.loading import load_pretrained
     from ppdet_ext.visualize import draw_fusion_weights
 
     config = STUDIES[study]["config"]
@@ -156,10 +131,8 @@ def cost_and_export(study, form, weights, folder):
     image = paddle.zeros([1, 3, side, side])
     reparameterize(model)
     macs = multiply_accumulates(model, lambda: model.head(model.features({"image": image})))
-    run(
-        ["export", "-c", config, "--to", "onnx", "--output", folder, "-o", *options, f"weights={weights}"],
-        Path(f"{folder}.log"),
-    )
+    arguments = ["export", "-c", config, "--to", "onnx", "--output", folder, "-o", *options]
+    run_cli([*arguments, f"weights={weights}"], log=f"{folder}.log", threads=1)
     weights_of = getattr(model.neck, "fusion_weights", None)
     if weights_of and cfg.WeightedBiFPN["fusion"] != "sum":
         title = f"Fusion weights of '{form}', trained"
@@ -222,6 +195,16 @@ def study_report(study, seeds, jobs, output, rounds):
     }
 
 
+def quoted(report):
+    """What the docs quote: AP in points, parameters, multiply-accumulates, time to the first form's."""
+    found = {}
+    for form, row in report["forms"].items():
+        time = row["ratio"]["median"] if row.get("ratio") else None
+        cost = {"parameters": row["parameters"], "macs": row["macs"], "time": time}
+        found[form] = {"ap_mean": round(statistics.mean(row["ap"]), 3), "ap": row["ap"], **cost}
+    return found
+
+
 def table(report):
     """The report as text."""
     body = []
@@ -252,10 +235,12 @@ def main():
     parser.add_argument("--jobs", type=int, default=1, help="trainings at once, one core each (1)")
     parser.add_argument("--rounds", type=int, default=15, help="turns of each form when timed (15)")
     parser.add_argument("--output", default="output/ablation", help="(output/ablation)")
+    add_json_argument(parser)
     args = parser.parse_args()
     output = Path(args.output).resolve() / args.study
     report = study_report(args.study, args.seeds, args.jobs, output, args.rounds)
-    (output / "study.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
+    for path in (output / "study.json", args.json):
+        write_report(path, report, quoted(report))
     plot_study(report, output / "study.png")
     print(table(report))
     print(f"\n{output / 'study.json'}\n{output / 'study.png'}")

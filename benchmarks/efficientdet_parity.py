@@ -12,29 +12,25 @@ misses.
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-import ppdet_ext  # noqa: E402, F401  (before Paddle: it protects against a fault of its zlib)
+from common import ROOT, add_json_argument, read_json, run, write_report
 
 # isort: split
-import numpy as np  # noqa: E402
-import paddle  # noqa: E402
-from parity_errors import largest_errors  # noqa: E402
-from ppdet.core.workspace import create  # noqa: E402
+import numpy as np
+import paddle
+from parity_errors import largest_errors
+from ppdet.core.workspace import create
 
-from ppdet_ext.config import load_config  # noqa: E402
-from ppdet_ext.environment import machine  # noqa: E402
-from ppdet_ext.evaluation.text_table import align  # noqa: E402
-from ppdet_ext.nn import reparameterize  # noqa: E402
-from ppdet_ext.nn.cost import multiply_accumulates, multiply_adds, trainable_parameters  # noqa: E402
-from ppdet_ext.training.checkpoint import load_pretrained  # noqa: E402
-from ppdet_ext.weights.convert import convert  # noqa: E402
+from ppdet_ext.config import load_config
+from ppdet_ext.environment import machine
+from ppdet_ext.evaluation.text_table import align
+from ppdet_ext.nn import reparameterize
+from ppdet_ext.nn.cost import multiply_accumulates, multiply_adds, trainable_parameters
+from ppdet_ext.training.checkpoints.loading import load_pretrained
+from ppdet_ext.weights.convert import convert
 
 # google/automl 6a54c87, efficientdet/: parameters and multiply-adds with 90 classes (of D7x, its README's
 # 410 billion), and the side of the image.
@@ -82,13 +78,8 @@ def run_reference(python, name, folder, seed):
         RuntimeError: it failed; its last line is the reason.
     """
     job = {"name": f"tf_efficientdet_{name}", "folder": folder, "size": SIDE, "batch": BATCH, "seed": seed}
-    done = subprocess.run(
-        [python, REFERENCE, json.dumps(job)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    if done.returncode:
-        print(done.stdout, file=sys.stderr)
-        raise RuntimeError((done.stdout.strip().splitlines() or ["no message"])[-1])
-    return json.loads(Path(folder, "costs.json").read_text(encoding="utf-8"))["parameters"]
+    run([python, REFERENCE, json.dumps(job)])
+    return read_json(os.path.join(folder, "costs.json"))["parameters"]
 
 
 @paddle.no_grad()
@@ -145,6 +136,18 @@ def measure(name, python, seed):
     return row
 
 
+def quoted(report):
+    """What the docs quote: the largest error of each model and form, and the parameters of every size."""
+    found = {
+        f"{name}, {FORMS[form]}": {"largest_error": max(errors.values()), "passed": row["passed"]}
+        for name, row in report["models"].items()
+        for form, errors in row["errors"].items()
+    }
+    for name, row in report["counts"].items():
+        found[name] = {"parameters": row["parameters"], "published": row["published"]}
+    return found
+
+
 def output_table(models):
     costs = ("convolution_macs", "multiply_adds", "published_multiply_adds")
     body = [
@@ -179,7 +182,7 @@ def parse():
     choices = [*PUBLISHED, "lite0"]
     parser.add_argument("--models", nargs="+", choices=choices, default=DEFAULT, help="(d0 d1 d3 lite0)")
     parser.add_argument("--seed", type=int, default=0, help="of the random weights (0)")
-    parser.add_argument("--json", metavar="FILE", help="where to write the report")
+    add_json_argument(parser)
     return parser.parse_args()
 
 
@@ -196,9 +199,7 @@ def main():
     passed = all(row["passed"] for row in (*counts.values(), *models.values()))
     report = {"machine": machine(), "bars": {"outputs": OUTPUT_BAR, "multiply_adds": ADDS_BAR}}
     report.update(counts=counts, models=models, passed=passed)
-    if args.json:
-        os.makedirs(os.path.dirname(args.json) or ".", exist_ok=True)
-        Path(args.json).write_text(json.dumps(report, indent=1), encoding="utf-8")
+    write_report(args.json, report, quoted(report))
     print(count_table(counts), output_table(models), sep="\n\n")
     return 0 if passed else 1
 

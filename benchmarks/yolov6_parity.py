@@ -11,29 +11,25 @@ config, loads it. The models v2_n and v2_s need a checkout of release 0.2. Exit 
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-import ppdet_ext  # noqa: E402, F401  (before Paddle: it protects against a fault of its zlib)
+from common import ROOT, add_json_argument, read_json, run, write_report
 
 # isort: split
-import numpy as np  # noqa: E402
-import paddle  # noqa: E402
-from parity_errors import largest_errors  # noqa: E402
-from ppdet.core.workspace import create  # noqa: E402
+import numpy as np
+import paddle
+from parity_errors import largest_errors
+from ppdet.core.workspace import create
 
-from ppdet_ext.config import load_config  # noqa: E402
-from ppdet_ext.environment import machine  # noqa: E402
-from ppdet_ext.evaluation.text_table import align  # noqa: E402
-from ppdet_ext.nn import reparameterize  # noqa: E402
-from ppdet_ext.nn.cost import multiply_accumulates, trainable_parameters  # noqa: E402
-from ppdet_ext.training.checkpoint import load_pretrained  # noqa: E402
-from ppdet_ext.weights.convert import convert  # noqa: E402
+from ppdet_ext.config import load_config
+from ppdet_ext.environment import machine
+from ppdet_ext.evaluation.text_table import align
+from ppdet_ext.nn import reparameterize
+from ppdet_ext.nn.cost import multiply_accumulates, trainable_parameters
+from ppdet_ext.training.checkpoints.loading import load_pretrained
+from ppdet_ext.weights.convert import convert
 
 # name: our config, theirs, side of the image compared, side that costs are told at.
 MODELS = {
@@ -63,13 +59,8 @@ def run_reference(python, checkout, name, folder, seed):
     _, config, size, _ = MODELS[name]
     job = {"checkout": os.path.abspath(checkout), "config": config, "folder": folder, "size": size}
     job = json.dumps({**job, "seed": seed, "cost_size": COST_SIZE})
-    done = subprocess.run(
-        [python, REFERENCE, job], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    if done.returncode:
-        print(done.stdout, file=sys.stderr)
-        raise RuntimeError((done.stdout.strip().splitlines() or ["no message"])[-1])
-    return json.loads(Path(folder, "costs.json").read_text(encoding="utf-8"))
+    run([python, REFERENCE, job])
+    return read_json(os.path.join(folder, "costs.json"))
 
 
 def build(name, folder, form):
@@ -146,6 +137,19 @@ def measure(name, python, checkout, seed):
     return rows
 
 
+def quoted(report):
+    """What the docs quote: the largest error of each model and form, parameters and multiply-accumulates."""
+    return {
+        f"{name}, {FORMS[form]}": {
+            "largest_error": max(row["errors"].values()),
+            **row["ours"],
+            "passed": row["passed"],
+        }
+        for name, rows in report["models"].items()
+        for form, row in rows.items()
+    }
+
+
 def table(models):
     """The report as text."""
     heads = [
@@ -177,7 +181,7 @@ def parse():
     parser.add_argument("--python", default=sys.executable, metavar="PATH", help="one that has torch")
     parser.add_argument("--models", nargs="+", choices=list(MODELS), default=DEFAULT, help="(n s m l n6)")
     parser.add_argument("--seed", type=int, default=0, help="of the random weights (0)")
-    parser.add_argument("--json", metavar="FILE", help="where to write the report")
+    add_json_argument(parser)
     return parser.parse_args()
 
 
@@ -189,9 +193,7 @@ def main():
         models[name] = measure(name, args.python, args.reference, args.seed)
     passed = all(row["passed"] for rows in models.values() for row in rows.values())
     report = {"machine": machine(), "bars": {"outputs": OUTPUT_BAR, "macs": MACS_BAR}, "models": models}
-    if args.json:
-        os.makedirs(os.path.dirname(args.json) or ".", exist_ok=True)
-        Path(args.json).write_text(json.dumps({**report, "passed": passed}, indent=1), encoding="utf-8")
+    write_report(args.json, {**report, "passed": passed}, quoted(report))
     print(table(models))
     return 0 if passed else 1
 

@@ -108,7 +108,7 @@ def test_the_model_is_ours(checkout):
     from ppdet.core.workspace import create
 
     from ppdet_ext.config import load_config
-    from ppdet_ext.training.checkpoint import load_pretrained
+    from ppdet_ext.training.checkpoints.loading import load_pretrained
 
     model = create(load_config(str(checkout.folder / "tiny.yml")).architecture)
     assert type(model.yolo_head).__module__ == "ppdet_ext.modeling.heads.et_head"

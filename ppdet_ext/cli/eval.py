@@ -2,17 +2,23 @@
 
 import os
 
-from .common import add_config_arguments, add_tta_arguments, add_tta_to, prepare_config
+from .common import TRAINED, add_config_arguments, add_tta_arguments, add_tta_to, prepare_config
+from .json_output import add_json_argument, give_json
+
+EXAMPLE = f"ppdet-ext eval {TRAINED}"
 
 
 def add_arguments(parser):
     add_config_arguments(parser)
-    parser.add_argument("--output_eval", help="folder for the boxes found (default: the current one)")
+    parser.add_argument(
+        "--output_eval", "--output", "--out", help="folder for the boxes found (default: the current one)"
+    )
     parser.add_argument("--json_eval", action="store_true", help="evaluate the bbox.json of an earlier run")
     parser.add_argument("--bias", action="store_true", help="count the last pixel into width and height")
     parser.add_argument("--classwise", action="store_true", help="AP of each class, PR curves")
     parser.add_argument("--save_prediction_only", action="store_true", help="write boxes, compute no AP")
     parser.add_argument("--amp", action="store_true", help="mixed precision (GPU)")
+    add_json_argument(parser, "AP and what else the metric says")
     add_slice_arguments(parser)
     add_tta_arguments(parser)
 
@@ -39,12 +45,17 @@ def slice_options(args):
 
 
 def run(args):
+    if args.json and args.save_prediction_only:
+        raise ValueError("--json: --save_prediction_only computes no AP; leave one of them out")
     cfg = prepare_config(args, "eval")
     add_tta_to(cfg, args)
+    if args.slice_infer:
+        _check_sliced(cfg)
     if args.json_eval:
         return _evaluate_json(cfg, args)
     from ppdet.engine import init_parallel_env
 
+    from ppdet_ext.training.evaluation_result import EvaluationResult
     from ppdet_ext.training.peers import Peers
     from ppdet_ext.training.trainer import Trainer
 
@@ -52,17 +63,32 @@ def run(args):
     with Peers():
         trainer = Trainer(cfg, mode="eval")
         trainer.load_weights(cfg.weights)
+        result = EvaluationResult(trainer)
+        trainer.register_callbacks([result])
         if args.slice_infer:
             trainer.evaluate_slice(**slice_options(args))
         else:
             trainer.evaluate()
+    give_json(args, {"config": args.config, "weights": cfg.weights, **result.document})
     return 0
+
+
+def _check_sliced(cfg):
+    """PaddleDetection's sliced evaluation puts together what its own dataset cut apart, and that one alone."""
+    name = cfg["EvalDataset"]["name"]
+    if name != "SlicedCOCODataSet":
+        raise ValueError(
+            f"--slice_infer: EvalDataset is a {name}, which cuts nothing; give it name: SlicedCOCODataSet "
+            "with sliced_size and overlap_ratio, and 'pip install sahi'"
+        )
 
 
 def _evaluate_json(cfg, args):
     from ppdet.core.workspace import create
     from ppdet.metrics.coco_utils import json_eval_results
 
+    if args.json:
+        raise ValueError("--json: --json_eval prints its AP alone; evaluate without it")
     if cfg.metric != "COCO":
         raise ValueError(f"--json_eval works with metric: COCO, not {cfg.metric}")
     found = os.path.join(args.output_eval or "", "bbox.json")

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import time
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -142,8 +143,11 @@ def load_truths(anno_file, image_dir, count=None):
     total = len(files)
     chosen = range(total) if count is None else [i * total // count for i in range(min(count, total))]
     truths = []
+    by_image = defaultdict(list)
+    for annotation in dataset["annotations"]:
+        by_image[annotation["image_id"]].append(annotation)
     for i in chosen:
-        records = [a for a in dataset["annotations"] if a["image_id"] == dataset["images"][i]["id"]]
+        records = by_image[dataset["images"][i]["id"]]
         boxes = np.asarray([a["bbox"] for a in records], np.float32).reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]
         label = np.asarray([labels[a["category_id"]] for a in records], np.int64)
@@ -188,8 +192,18 @@ def _check_names(model, annotated, anno_file):
     )
 
 
-def _score(dataset, results, names):
-    """Run COCOeval on results in COCO's format; what it prints is swallowed."""
+def coco_scorer(dataset, results):
+    """COCOeval on results, evaluated, accumulated and summarized; what it prints is swallowed.
+
+    Args:
+        dataset (dict): from :func:`load_annotations`.
+        results (list): in COCO's format, {'image_id', 'category_id', 'bbox', 'score'} a detection.
+
+    Returns:
+        COCOeval: `stats`, and `eval` with 'precision' [IoU thresholds, recall steps, categories, areas,
+        detections an image] and 'recall' [IoU thresholds, categories, areas, detections an image], -1 where
+        nothing is annotated.
+    """
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -209,14 +223,23 @@ def _score(dataset, results, names):
         scorer.evaluate()
         scorer.accumulate()
         scorer.summarize()
-    # precision: [IoU thresholds, recall steps, categories, areas, detections an image]; -1 where nothing is
-    # annotated
-    precision = scorer.eval["precision"][:, :, :, 0, -1]
-    per_class = {name: _mean(precision[:, :, number]) for number, name in enumerate(names)}
+    return scorer
+
+
+def figures(scorer):
+    """The figures that are reported of a scorer: {name of REPORTED: 0..1, or None}."""
     stats = {name: None if value < 0 else float(value) for name, value in zip(STATS, scorer.stats)}
-    return {**{name: stats[name] for name in REPORTED}, "per_class": per_class}
+    return {name: stats[name] for name in REPORTED}
 
 
-def _mean(precision):
+def _score(dataset, results, names):
+    scorer = coco_scorer(dataset, results)
+    precision = scorer.eval["precision"][:, :, :, 0, -1]
+    per_class = {name: known_mean(precision[:, :, number]) for number, name in enumerate(names)}
+    return {**figures(scorer), "per_class": per_class}
+
+
+def known_mean(precision):
+    """Mean of COCOeval's numbers that are not -1; None where there is none."""
     known = precision[precision > -1]
     return float(known.mean()) if known.size else None

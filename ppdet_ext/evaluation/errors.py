@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ppdet_ext.evaluation.matching import box_iou
+from ppdet_ext.runtime.box_iou import box_iou
 from ppdet_ext.runtime.image import read_image
 from ppdet_ext.visualize import write_image
 from ppdet_ext.visualize.errors_sheet import CloseUp, errors_sheet

@@ -5,6 +5,8 @@ from typing import List
 
 import numpy as np
 
+from ppdet_ext.runtime.box_iou import box_iou
+
 # The rules by which detections and annotated boxes are paired.
 RULES = ("score", "deep_pcb")
 
@@ -44,8 +46,19 @@ class Matches:
         Args:
             chosen (ndarray): numbers of images.
         """
-        kept = np.flatnonzero(np.isin(self.images, chosen))
-        truths = np.isin(self.truth_images, chosen)
+        return self._part(np.isin(self.images, chosen), np.isin(self.truth_images, chosen))
+
+    def of_class(self, label):
+        """The matches of one class, of all images.
+
+        Args:
+            label (int): of the class.
+        """
+        return self._part(self.labels == label, self.truth_labels == label)
+
+    def _part(self, of_detections, truths):
+        """Those of two masks, [N] and [G] bool; a finder that is left out becomes -1."""
+        kept = np.flatnonzero(of_detections)
         renumbered = np.full(len(self.scores) + 1, -1)
         renumbered[kept] = np.arange(len(kept))
         return Matches(
@@ -58,25 +71,6 @@ class Matches:
             renumbered[self.finder[truths]],
             self.names,
         )
-
-
-def box_iou(first, second):
-    """IoU of every pair.
-
-    Args:
-        first (ndarray): [N, 4] xyxy.
-        second (ndarray): [M, 4] xyxy.
-
-    Returns:
-        ndarray: [N, M] float64; 0 for boxes without area.
-    """
-    first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    shared = np.prod(np.maximum(high - low, 0), axis=2)
-    areas = [np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1) for boxes in (first, second)]
-    union = areas[0][:, None] + areas[1][None] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
 
 
 def match(predictions, truths, iou=0.5, rule="score"):

@@ -1,5 +1,6 @@
 """What a network costs: parameters, and multiply-accumulates of its convolutions."""
 
+import contextlib
 import math
 
 import paddle
@@ -9,10 +10,26 @@ from .mbconv import SqueezeExcite
 from .same_pad import SameMaxPool2D
 from .weighted_fusion import WeightedFusion
 
+# The layers whose products are counted.
+CONVOLUTIONS = (nn.Conv2D, nn.Conv2DTranspose)
+
 
 def trainable_parameters(network):
     """How many numbers a training changes; BatchNorm's statistics and constants are none."""
     return sum(math.prod(p.shape) for p in network.parameters() if not p.stop_gradient)
+
+
+@contextlib.contextmanager
+def watching(network, kinds, see):
+    """Calls ``see(layer, inputs, output)`` after each run of a network's layers of some kinds, meanwhile."""
+    hooks = [
+        part.register_forward_post_hook(see) for part in network.sublayers(True) if isinstance(part, kinds)
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def _run_counted(network, forward, kinds, count):
@@ -23,19 +40,13 @@ def _run_counted(network, forward, kinds, count):
         nonlocal total
         total += count(layer, inputs, output)
 
-    hooks = [
-        part.register_forward_post_hook(add) for part in network.sublayers(True) if isinstance(part, kinds)
-    ]
-    try:
-        with paddle.no_grad():
-            forward()
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with watching(network, kinds, add), paddle.no_grad():
+        forward()
     return total
 
 
-def _products(layer, inputs, output):
+def products(layer, inputs, output):
+    """Multiply-accumulates of one run of a layer of ``CONVOLUTIONS``."""
     # Kernels are [Cout, Cin / groups, k, k]; transposed ones [Cin, Cout / groups, k, k].
     positions = inputs[0] if isinstance(layer, nn.Conv2DTranspose) else output
     return math.prod(positions.shape) * math.prod(layer.weight.shape[1:])
@@ -52,13 +63,13 @@ def multiply_accumulates(network, forward):
     Returns:
         int: of that run, biases and everything else left out.
     """
-    return _run_counted(network, forward, (nn.Conv2D, nn.Conv2DTranspose), _products)
+    return _run_counted(network, forward, CONVOLUTIONS, products)
 
 
 def _operations(layer, inputs, output):
     elements = math.prod(output.shape)
     if isinstance(layer, nn.Conv2D):
-        return 2 * _products(layer, inputs, output) + (elements if layer.bias is not None else 0)
+        return 2 * products(layer, inputs, output) + (elements if layer.bias is not None else 0)
     if isinstance(layer, SqueezeExcite):
         return 2 * elements
     if isinstance(layer, SameMaxPool2D):

@@ -11,31 +11,19 @@ from collections import OrderedDict
 
 import numpy as np
 
+from ppdet_ext.pickles import BROKEN, OLD_TORCH_START, ZIP_START
+
 # Beginnings of files of other kinds, and what to do about them.
 FOREIGN = (
     (
-        b"PK\x03\x04",
+        ZIP_START,
         "a zip archive, such as PyTorch and NumPy write, and no Paddle checkpoint; "
         "'ppdet-ext weights' converts those that it knows",
     ),
     (
-        b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.",
+        OLD_TORCH_START,
         "written by PyTorch before 1.6 and no Paddle checkpoint; load it with a newer one and save it again",
     ),
-)
-# What a broken or foreign pickle may raise.
-BROKEN = (
-    ValueError,
-    EOFError,
-    KeyError,
-    IndexError,
-    TypeError,
-    AttributeError,
-    ImportError,
-    OverflowError,
-    MemoryError,
-    RecursionError,
-    pickle.UnpicklingError,
 )
 # The table in a .pdparams file from a state-dict's names to those that Paddle gave the parameters.
 NAME_TABLE = "StructuredToParameterName@@"

@@ -12,7 +12,7 @@ from ppdet.core.workspace import register
 from ppdet_ext.compat import quantizes
 from ppdet_ext.nearest import choice
 from ppdet_ext.nn import image_convolution, reparameterize
-from ppdet_ext.training.checkpoint import check_fits
+from ppdet_ext.training.checkpoints.loading import check_fits
 
 from .layers import match_layers
 

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from ppdet_ext.export.onnx_qdq import FULL, place
 from ppdet_ext.runtime.backends import RAW
+from ppdet_ext.runtime.box_iou import box_iou
 
 # The anchors of an image whose boxes count: about as many as there are objects in a full picture.
 BOXES = 100
@@ -49,16 +50,8 @@ def output_error(outputs, expected):
     for (boxes, scores), (true_boxes, true_scores) in zip(outputs, expected):
         best = np.argsort(-true_scores[0].max(0))[:BOXES]
         total += np.linalg.norm(scores - true_scores) / max(np.linalg.norm(true_scores), 1e-12)
-        total += 1 - float(_iou(boxes[0, best], true_boxes[0, best]).mean())
+        total += 1 - float(np.diagonal(box_iou(boxes[0, best], true_boxes[0, best])).mean())
     return total / len(expected)
-
-
-def _iou(one, other):
-    """IoU of boxes [N, 4] xyxy, pair by pair."""
-    low, high = np.maximum(one[:, :2], other[:, :2]), np.minimum(one[:, 2:], other[:, 2:])
-    common = np.prod(np.maximum(high - low, 0), axis=1)
-    areas = [np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1) for boxes in (one, other)]
-    return common / np.maximum(areas[0] + areas[1] - common, 1e-9)
 
 
 def _outputs(model, batches):

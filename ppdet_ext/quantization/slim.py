@@ -2,7 +2,7 @@
 
 from ppdet_ext.config import check_tags, merge_file
 from ppdet_ext.nearest import did_you_mean
-from ppdet_ext.training.checkpoint import load_pretrained
+from ppdet_ext.training.checkpoints.loading import load_pretrained
 
 from .qat import MEND, DetectorQAT
 

@@ -6,7 +6,7 @@ import os
 from ppdet.engine.callbacks import Callback
 from tqdm import tqdm
 
-from .checkpoint_folder import output_folder
+from .checkpoints.set_folder import output_folder
 
 # Terms whose weighted sum is the loss; which there are depends on head and recipe.
 LOGGED = (

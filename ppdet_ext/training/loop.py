@@ -14,11 +14,11 @@ from ppdet.core.workspace import create
 from ppdet.utils import profiler, stats
 from ppdet.utils.logger import setup_logger
 
+from .checkpoints.resume import go_back
+from .checkpoints.run_state import evaluated_weights, restore_meters
 from .epoch_reader import EpochReader
 from .loss_meters import LossMeters
 from .nan_guard import NonFinite, Reload
-from .resume import go_back
-from .run_state import evaluated_weights, restore_meters
 from .sharded_eval import is_shared, leave_own_batches
 from .step import TrainStep
 

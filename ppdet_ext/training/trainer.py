@@ -8,9 +8,13 @@ from ppdet.engine.callbacks import Checkpointer, ComposeCallback, LogPrinter
 from ppdet.utils.logger import setup_logger
 
 from .auto_schedule import fill_in, is_pretrained, optimizer_type
+from .best_boxes import BestBoxes
 from .callbacks import History, ProgressBar
-from .checkpoint import load_pretrained
-from .checkpoint_folder import output_folder
+from .checkpoints.loading import load_pretrained
+from .checkpoints.resume import resume
+from .checkpoints.run_record import config_as_run, record
+from .checkpoints.set_folder import output_folder
+from .checkpoints.writer import SetWriter, check_output
 from .early_stopping import EarlyStopping
 from .ema import ModelEMA
 from .learning_rate import rate_advice, reference_rate
@@ -18,10 +22,7 @@ from .loop import TrainingLoop
 from .preflight import check_data, check_loaded
 from .recipe import apply_recipe
 from .rep_optimizer import check_optimizer
-from .resume import resume
-from .run_record import config_as_run, record
 from .seeds import run_seed
-from .set_writer import SetWriter, check_output
 from .sharded_eval import evaluate_shared, is_shared, leave_own_batches
 from .test_time_views import TestTimeViews
 
@@ -103,8 +104,11 @@ class Trainer(PaddleDetectionTrainer):
         callbacks.append(History(self))
         if self.cfg.get("early_stop_epochs") is not None:
             callbacks.append(EarlyStopping(self, self.cfg["early_stop_epochs"]))
+        writer = SetWriter(self)
+        if self.cfg.get("report", True) and self.cfg.metric == "COCO":
+            callbacks.append(BestBoxes(self, writer))
         # Last: what its set says of an epoch, the others have done.
-        self._callbacks = [*callbacks, SetWriter(self)]
+        self._callbacks = [*callbacks, writer]
         self._compose_callback = ComposeCallback(self._callbacks)
 
     def train(self, validate=False):

@@ -8,6 +8,9 @@ from functools import partial
 
 import numpy as np
 
+from ppdet_ext.pickles import BROKEN as BROKEN_PICKLE
+from ppdet_ext.pickles import OLD_TORCH_START, ZIP_START
+
 # torch's typed storages, without their byte order.
 STORAGES = {
     "HalfStorage": "f2",
@@ -20,24 +23,8 @@ STORAGES = {
     "LongStorage": "i8",
     "BoolStorage": "?",
 }
-ZIP_START = b"PK\x03\x04"
-# What torch wrote before its version 1.6 starts so: a pickled number of its own.
-OLD_TORCH_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 # Of broken files, by what reads them.
-BROKEN = (
-    ValueError,
-    EOFError,
-    KeyError,
-    IndexError,
-    TypeError,
-    AttributeError,
-    OverflowError,
-    NotImplementedError,
-    RuntimeError,
-    OSError,
-    pickle.UnpicklingError,
-    zipfile.BadZipFile,
-)
+BROKEN = (*BROKEN_PICKLE, NotImplementedError, RuntimeError, OSError, zipfile.BadZipFile)
 
 
 class MoreThanArrays(Exception):

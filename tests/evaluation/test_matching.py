@@ -5,10 +5,10 @@ import pytest
 
 from ppdet_ext.evaluation.matching import (
     average_precision,
-    box_iou,
     class_average_precision,
     match,
 )
+from ppdet_ext.runtime.box_iou import box_iou
 from ppdet_ext.runtime.detections import Detections
 
 NAMES = ["open", "short"]

@@ -10,7 +10,7 @@ import paddle
 import pytest
 
 from ppdet_ext.config import load_config
-from ppdet_ext.training.checkpoint import load_pretrained, match_keys, read_state_dict
+from ppdet_ext.training.checkpoints.loading import load_pretrained, match_keys, read_state_dict
 
 DEMO = str(Path(__file__).resolve().parents[2] / "configs" / "demo" / "ppyoloe_nano_demo.yml")
 # The same detector in PaddleDetection's own parts.

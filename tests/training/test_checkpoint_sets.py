@@ -10,9 +10,9 @@ import sys
 
 import pytest
 
-from ppdet_ext.training import checkpoint_folder, checkpoint_set
-from ppdet_ext.training.checkpoint_folder import CheckpointFolder
-from ppdet_ext.training.checkpoint_set import CheckpointSet
+from ppdet_ext.training.checkpoints import file_set, set_folder
+from ppdet_ext.training.checkpoints.file_set import CheckpointSet
+from ppdet_ext.training.checkpoints.set_folder import CheckpointFolder
 
 FILES = ("model.pdparams", "model.pdema", "model.pdopt", "model.pdstate")
 
@@ -139,8 +139,8 @@ class Failing:
         (os, "fsync"),
         (os, "rename"),
         (os, "replace"),
-        (checkpoint_set.json, "dump"),
-        (checkpoint_folder.shutil, "copyfile"),
+        (file_set.json, "dump"),
+        (set_folder.shutil, "copyfile"),
     )
 
     def __init__(self, monkeypatch, number, error):
@@ -224,7 +224,7 @@ def test_a_kill_at_any_call_leaves_the_last_good_set(tmp_path):
             patch = pytest.MonkeyPatch()
             calls = Failing(patch, 10**9, 0)
             calls.left = number
-            checkpoint_set.os.strerror = lambda _: os._exit(9)  # instead of the error
+            file_set.os.strerror = lambda _: os._exit(9)  # instead of the error
             write(folder, 1)
             os._exit(0)
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ppdet_ext.nn.safe_pickle import read_pickle
-from ppdet_ext.training.checkpoint_folder import CheckpointFolder
+from ppdet_ext.training.checkpoints.set_folder import CheckpointFolder
 from tests.training.fork_server import ForkServer
 from tests.training.launcher import launch
 from tests.training.tiny import ROOT, make_workplace

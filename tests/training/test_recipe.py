@@ -13,7 +13,7 @@ from ppdet.core.workspace import create
 
 from ppdet_ext.config import load_config
 from ppdet_ext.modeling.heads.dense import CLASS_BIAS
-from ppdet_ext.training.checkpoint import load_pretrained
+from ppdet_ext.training.checkpoints.loading import load_pretrained
 from ppdet_ext.training.trainer import Trainer
 
 from ..modeling.upstream import make_batch

@@ -18,7 +18,7 @@ from ppdet_ext.config import load_config
 from ppdet_ext.export.graph import RawGraph, deployed
 from ppdet_ext.nn import RepOptBlock, RepVGGBlock
 from ppdet_ext.quantization.qat import DetectorQAT
-from ppdet_ext.training.checkpoint import load_pretrained
+from ppdet_ext.training.checkpoints.loading import load_pretrained
 from ppdet_ext.training.distillation import FeatureDistillation
 from ppdet_ext.training.rep_optimizer import check_optimizer
 from tests.nn.reference import random_input, randomise, relative_error

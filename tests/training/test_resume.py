@@ -261,13 +261,13 @@ def test_old_sets_are_deleted_when_a_newer_one_is_whole(server, workplace):
 
 FULL = """
 import errno, os
-from ppdet_ext.training import checkpoint_folder
-write = checkpoint_folder.CheckpointFolder.write
+from ppdet_ext.training.checkpoints import set_folder
+write = set_folder.CheckpointFolder.write
 def full(self, epoch, files, facts):
     if epoch in %s:
         files = {**files, "model.pdopt": lambda path: os.write(os.open("/dev/full", os.O_WRONLY), b"0")}
     return write(self, epoch, files, facts)
-checkpoint_folder.CheckpointFolder.write = full
+set_folder.CheckpointFolder.write = full
 """
 
 

@@ -188,6 +188,11 @@ def test_prediction_turns_bad_input_down(workplace, tmp_path):
     assert "no such checkpoint" in workplace("eval", "-c", "tiny.yml", "-o", "weights=none")
 
 
+def test_sliced_evaluation_of_a_dataset_that_is_not_sliced_is_turned_down(workplace):
+    said = workplace("eval", "-c", "tiny.yml", "-o", WEIGHTS, "--slice_infer")
+    assert "EvalDataset is a COCODataSet, which cuts nothing; give it name: SlicedCOCODataSet" in said
+
+
 def test_a_slim_config_runs_no_code(workplace, tmp_path):
     slim = tmp_path / "slim.yml"
     slim.write_text(f"slim: QAT\nx: !!python/object/apply:os.system ['touch {tmp_path}/proof']\n")

@@ -15,7 +15,7 @@ from ppdet.data.source.category import get_categories
 from ppdet_ext import cli
 from ppdet_ext.config import load_config
 from ppdet_ext.nn import reparameterize
-from ppdet_ext.training.checkpoint import load_pretrained
+from ppdet_ext.training.checkpoints.loading import load_pretrained
 from ppdet_ext.weights import effdet
 from ppdet_ext.weights.convert import convert
 from ppdet_ext.weights.translation import fill

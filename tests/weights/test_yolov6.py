@@ -13,7 +13,7 @@ from ppdet.core.workspace import create
 
 from ppdet_ext.config import load_config
 from ppdet_ext.nn import YOLOV6_BATCH_NORM, reparameterize
-from ppdet_ext.training.checkpoint import load_pretrained
+from ppdet_ext.training.checkpoints.loading import load_pretrained
 from ppdet_ext.weights import yolov6
 from ppdet_ext.weights.convert import convert
 from ppdet_ext.weights.translation import fill

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ..box_iou import box_iou
+
 
 def fuse_boxes(boxes, scores, labels, views, iou_threshold=0.55):
     """Makes one box of those that lie on each other in several views of an image.
@@ -45,7 +47,7 @@ def _fuse_class(boxes, scores, views, iou_threshold):
     fused, weighted, total = (np.zeros((len(boxes), size)) for size in (4, 4, 1))
     members = np.zeros(len(boxes))
     for box, score in zip(boxes, scores):
-        overlap = _iou(box, fused[:count])
+        overlap = box_iou(box[None], fused[:count])[0]
         at = int(overlap.argmax()) if count else 0
         if not count or not overlap[at] > iou_threshold:
             at, count = count, count + 1
@@ -55,11 +57,3 @@ def _fuse_class(boxes, scores, views, iou_threshold):
         fused[at] = weighted[at] / total[at]
     fused, total, members = fused[:count], total[:count, 0], members[:count]
     return fused, total / members * np.minimum(members, views) / views
-
-
-def _iou(box, others):
-    """IoU [M] of a box [4] with others [M, 4]."""
-    corners = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
-    inside = np.maximum(corners, 0).prod(1)
-    union = (box[2:] - box[:2]).prod() + (others[:, 2:] - others[:, :2]).prod(1) - inside
-    return np.divide(inside, union, out=np.zeros_like(inside), where=union > 0)

@@ -8,7 +8,7 @@ import paddle
 
 from ppdet_ext.nn.state_file import read_state_file
 
-from .new_classes import other_classes
+from ..new_classes import other_classes
 
 # A change of classes, six predictions of three levels, is told in full.
 SHOWN = 12

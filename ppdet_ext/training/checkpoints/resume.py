@@ -6,12 +6,12 @@ from ppdet.utils.logger import setup_logger
 
 from ppdet_ext.nn.safe_pickle import read_pickle
 
-from .callbacks import history_path, read_history
-from .checkpoint import check_fits
-from .checkpoint_folder import CheckpointFolder, output_folder
-from .checkpoint_set import MANIFEST, CheckpointSet
+from ..callbacks import history_path, read_history
+from .file_set import MANIFEST, CheckpointSet
+from .loading import check_fits
 from .run_record import OF_THE_SCHEDULE, changes
 from .run_state import restore_average, restore_optimizer, restore_weights, student
+from .set_folder import CheckpointFolder, output_folder
 
 logger = setup_logger("ppdet.engine")
 

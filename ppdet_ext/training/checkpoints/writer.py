@@ -9,8 +9,8 @@ from ppdet.engine.callbacks import Checkpointer
 from ppdet.utils.logger import setup_logger
 
 from . import run_record
-from .checkpoint_folder import CheckpointFolder, output_folder
 from .run_state import collect, meters
+from .set_folder import CheckpointFolder, output_folder
 
 logger = setup_logger("ppdet.engine")
 

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 
-from .checkpoint_set import FORMAT, MANIFEST, CheckpointSet, entry, sync, write_json
+from .file_set import FORMAT, MANIFEST, CheckpointSet, entry, sync, write_json
 
 FOLDER = "checkpoints"
 NAME = re.compile(r"epoch_(\d{4,})$")

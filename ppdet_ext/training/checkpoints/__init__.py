@@ -1,0 +1,1 @@
+"""Checkpoints: loading of weights, sets of files that are whole or not there, and going on from them."""
