@@ -20,11 +20,12 @@ LOGGED = (
     "loss_aided_iou",
     "loss_distill",
 )
+HISTORY = "history.jsonl"
 
 
 def history_path(cfg):
     """Where a run's history lies, beside its checkpoints."""
-    return os.path.join(output_folder(cfg), "history.jsonl")
+    return os.path.join(output_folder(cfg), HISTORY)
 
 
 def read_history(path):

@@ -6,6 +6,8 @@ was lost, not who is gone and for what reason.
 """
 
 import contextlib
+import multiprocessing
+import multiprocessing.connection
 import os
 import re
 import secrets
@@ -65,7 +67,7 @@ class Peers:
         key = secrets.token_hex(16)
         address, key = self._share((server and server.getsockname()[:2], key))[0]
         if server:
-            self._in_thread(self._accept, server, key)
+            _in_thread(self._accept, server, key)
             return
         try:
             connection = socket.create_connection(address, timeout=CONNECT)
@@ -81,11 +83,7 @@ class Peers:
         connection.settimeout(None)
         connection.sendall(f"{key} {self._rank}\n".encode())
         self._others[0] = connection
-        self._in_thread(self._listen, 0, connection.makefile(encoding="utf-8"))
-
-    @staticmethod
-    def _in_thread(work, *arguments):
-        threading.Thread(target=work, args=arguments, daemon=True).start()
+        _in_thread(self._listen, 0, connection.makefile(encoding="utf-8"))
 
     def _accept(self, server, key):
         """Takes the others' connections, of those that know the key."""
@@ -103,7 +101,7 @@ class Peers:
                 connection.settimeout(None)
                 with self._lock:
                     self._others[int(rank)] = connection
-                self._in_thread(self._listen, int(rank), lines)
+                _in_thread(self._listen, int(rank), lines)
 
     def _listen(self, rank, lines):
         """Hears what a process says until it leaves: 'done', or 'lost', who, and why."""
@@ -167,6 +165,25 @@ class Peers:
                 connection.shutdown(socket.SHUT_WR)
         if lost and error is not None and LOST_CONNECTION.search(str(error)):
             raise PeerLost(self._message()) from None
+
+
+def end_with_parent():
+    """Ends this process when the one that started it is gone, which may be killed before it could do that."""
+
+    def watch(parent):
+        multiprocessing.connection.wait([parent.sentinel])
+        print(
+            f"process {os.getpid()}: the command that started it is gone, and it ends",
+            file=sys.stderr,
+            flush=True,
+        )
+        os._exit(1)
+
+    _in_thread(watch, multiprocessing.parent_process())
+
+
+def _in_thread(work, *arguments):
+    threading.Thread(target=work, args=arguments, daemon=True).start()
 
 
 def _one_line(error):

@@ -1,5 +1,7 @@
 """One process of a run dies: the others learn of it at once, and say which and why."""
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -139,3 +141,36 @@ def test_strangers_are_turned_away(tmp_path, run):
         stop.set()
         thread.join()
     assert status == [0, 0, 0], outputs
+
+
+# A command that starts a process as --processes does, and says its number.
+PARENT = """
+import multiprocessing, time
+from ppdet_ext.training.peers import end_with_parent
+
+def child():
+    end_with_parent()
+    print("ready", flush=True)
+    time.sleep(60)
+
+if __name__ == "__main__":
+    process = multiprocessing.get_context("spawn").Process(target=child)
+    process.start()
+    print(process.pid, flush=True)
+    process.join()
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_processes_end_with_the_command_that_started_them(tmp_path, how):
+    (tmp_path / "parent.py").write_text(PARENT)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        [sys.executable, "parent.py"], cwd=tmp_path, env=environment, stdout=-1, stderr=-1, text=True
+    ) as parent:
+        assert parent.stdout.readline().strip().isdigit()
+        assert parent.stdout.readline() == "ready\n"
+        parent.send_signal(how)
+        # Both ends of the pipes are closed when the child is gone, too.
+        _, said = parent.communicate(timeout=30)
+    assert parent.returncode == -how and "the command that started it is gone, and it ends" in said
