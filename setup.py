@@ -25,6 +25,9 @@ EXTRAS = {
         "requests",
     ],
     "viz": ["matplotlib"],
+    # What supervision imports; supervision itself wants --no-deps, or a second OpenCV comes with it
+    # (scripts/requirements/no-deps.txt).
+    "tracking": ["scipy", "matplotlib", "pillow", "defusedxml", "requests"],
     "dev": ["pytest", "pytest-timeout", "ruff"],
 }
 
@@ -39,7 +42,7 @@ setup(
     python_requires=">=3.8",
     packages=find_packages(include=["ppdet_ext", "ppdet_ext.*"]),
     # Light on purpose: a device needs these and one engine; training needs what scripts/setup.sh installs.
-    install_requires=["numpy", "opencv-python-headless", "PyYAML", "tqdm"],
+    install_requires=["numpy", "opencv-python-headless", "PyYAML", "shtab", "tqdm"],
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["ppdet-ext = ppdet_ext.cli:main"]},
     classifiers=[

@@ -33,6 +33,7 @@ def _loader_class(path):
 
     def guarded(tag, construct):
         def build(loader, node):
+            _check_arguments(place(node), tag[1:], node)
             try:
                 return construct(loader, node)
             except TypeError as error:  # an argument that the class does not take
@@ -63,6 +64,19 @@ def _loader_class(path):
     ConfigLoader.add_multi_constructor(PYTHON_TAG, refuse)
     ConfigLoader.add_multi_constructor("!", unknown)
     return ConfigLoader
+
+
+def _check_arguments(place, name, node):
+    """Refuses an argument that the class of a tag does not take; the class itself would also print."""
+    from ppdet.core.workspace import get_registered_modules
+
+    schema = get_registered_modules().get(name)
+    if schema is None or not schema.strict or not isinstance(node, yaml.MappingNode):
+        return
+    for key, _ in node.value:
+        if key.value not in schema.schema:
+            close = did_you_mean(key.value, schema.schema)
+            raise ValueError(f"{place}: {name} has no option '{key.value}'{close}")
 
 
 def _read(path, seen=()):

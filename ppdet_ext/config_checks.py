@@ -1,6 +1,7 @@
 """Checks of a config against what exists, with the nearest right name in each refusal."""
 
 import inspect
+from copy import copy
 
 from .nearest import did_you_mean, nearest
 
@@ -13,7 +14,7 @@ OPTIONAL_KEYS = """
     wandb weights worker_num exclude_nms exclude_post_process benchmark lr_reference snapshot_epoch log_iter
     width_mult depth_mult epoch architecture demo_data data_check freeze freeze_norm recompute class_weight
     early_stop_epochs test_time_augmentation
-    keep_checkpoints nan_check nan_policy nan_reload_limit nan_skip_limit
+    report keep_checkpoints nan_check nan_policy nan_reload_limit nan_skip_limit
 """.split()
 # Keys whose number may be left to the trainer, as 'auto'.
 AUTOMATIC = ("epoch", "snapshot_epoch")
@@ -26,6 +27,11 @@ METRICS = """COCO VOC SNIPERCOCO RBOX WiderFace KeyPointTopDownCOCOEval KeyPoint
 TRANSFORMS = ("sample_transforms", "batch_transforms")
 # Two neighbouring letters swapped in a word of five are at 0.8.
 TYPO = 0.8
+# From here on a key is a typo even where the right one is in the config, as a base may give it.
+SURE_TYPO = 0.85
+# Options of readers that their classes take as **kwargs.
+READER_OPTIONS = ("inputs_def", "mixup_epoch", "cutmix_epoch")
+PARTS = ("backbone", "neck", "yolo_head", "head")
 
 
 def check_overrides(overrides, config, place="-o "):
@@ -57,11 +63,15 @@ def _check_file_keys(config, modules, path):
         key = str(key)
         if key in modules or key in OPTIONAL_KEYS:
             continue
+        if key in PARTS and isinstance(value, (str, dict)):
+            raise ValueError(
+                f"{path}: {key}: no command knows this key here; it belongs into {config['architecture']}"
+            )
+        known = [name for name in OPTIONAL_KEYS if abs(len(name) - len(key)) <= 1]
+        close = nearest(key, known, SURE_TYPO) or nearest(key, set(known) - config.keys(), TYPO)
         if isinstance(value, dict):
-            close = next((name for name in modules if name.lower() == key.lower()), None)
-        else:
-            close = nearest(key, [name for name in OPTIONAL_KEYS if abs(len(name) - len(key)) <= 1], TYPO)
-        if close and close not in config:
+            close = next((name for name in modules if name.lower() == key.lower()), close)
+        if close:
             raise ValueError(f"{path}: {key}: no command knows this key; did you mean '{close}'?")
 
 
@@ -135,10 +145,15 @@ def _check_transforms(place, operators):
 
 def _check_section(section, values, schema, names, modules, path):
     is_architecture = schema.category == "architecture"
+    taken = _options(section, values, schema, modules, path)
     for key, value in values.items():
-        if schema.strict and key not in schema.schema:
-            raise ValueError(f"{path}: {section} has no option '{key}'{did_you_mean(key, schema.schema)}")
-        if key in schema.inject or (is_architecture and key in ("backbone", "neck", "yolo_head", "head")):
+        if key not in taken.schema:
+            known = {*taken.schema, *(READER_OPTIONS if section.endswith("Reader") else ())}
+            close = None if key in known else nearest(key, known, TYPO)
+            if close or taken.strict:
+                end = f"; did you mean '{close}'?" if close else did_you_mean(key, known)
+                raise ValueError(f"{path}: {section} has no option '{key}'{end}")
+        if key in schema.inject or (is_architecture and key in PARTS):
             name = value.get("name") if isinstance(value, dict) else value
             if isinstance(name, str) and name not in names:
                 raise ValueError(
@@ -147,6 +162,30 @@ def _check_section(section, values, schema, names, modules, path):
             if isinstance(value, dict) and name in modules:
                 options = {k: v for k, v in value.items() if k != "name"}
                 _check_section(name, options, modules[name], names, modules, path)
+
+
+def _options(section, values, schema, modules, path):
+    """The schema of what a section's options go to: of a dataset, the class that its 'name' names."""
+    name = values.get("name")
+    if not section.endswith("Dataset") or name is None:
+        return schema
+    if name not in modules:
+        raise ValueError(f"{path}: {section}: no dataset is called '{name}'{did_you_mean(name, modules)}")
+    taken = copy(modules[name])
+    taken.schema = {**taken.schema, "name": None}
+    return taken
+
+
+def _check_regularizer(regularizer, path):
+    """An L1 or L2 with its factor, or none."""
+    place = f"{path}: OptimizerBuilder.regularizer"
+    if not isinstance(regularizer, dict):
+        return
+    for key in regularizer:
+        if key not in ("type", "factor"):
+            raise ValueError(f"{place} has no option '{key}'{did_you_mean(key, ('type', 'factor'))}")
+    if regularizer.get("type") not in ("L1", "L2"):
+        raise ValueError(f"{place}: '{regularizer.get('type')}' does not exist; choose L1 or L2")
 
 
 def _check_schedule(config, path):
@@ -164,7 +203,9 @@ def _check_schedule(config, path):
         if isinstance(scheduler, dict):
             options = {key: value for key, value in scheduler.items() if key != "name"}
             _check_call(f"{path}: LearningRate.schedulers", scheduler.get("name"), options, ppdet_optimizers)
-    optimiser = (config.get("OptimizerBuilder") or {}).get("optimizer")
+    builder = config.get("OptimizerBuilder") or {}
+    _check_regularizer(builder.get("regularizer"), path)
+    optimiser = builder.get("optimizer")
     if isinstance(optimiser, dict) and optimiser.get("type") != "AdamWDL":
         options = {k: v for k, v in optimiser.items() if k not in ("type", "param_groups")}
         _check_call(f"{path}: OptimizerBuilder.optimizer", optimiser.get("type"), options, paddle_optimizers)

@@ -178,7 +178,7 @@ def test_a_tag_that_is_no_class_or_has_a_wrong_argument(tmp_path):
     path = config_file(tmp_path, "TrainDataset: !COCODataset {dataset_dir: x}\n")
     refused(path, f"{path}:2:", "!COCODataset; did you mean 'COCODataSet'?")
     path = config_file(tmp_path, "TrainDataset: !COCODataSet {dataset_dri: x}\n")
-    refused(path, f"{path}:2:", "dataset_dri")
+    refused(path, f"{path}:2:", "COCODataSet has no option 'dataset_dri'; did you mean 'dataset_dir'?")
     path = config_file(tmp_path, "x: !<tag:example.org,2000:thing> 1\n")
     refused(path, f"{path}:2:", "not valid YAML")
 
@@ -207,6 +207,24 @@ def test_a_tag_that_is_no_class_or_has_a_wrong_argument(tmp_path):
         ("TrainReader: {sample_transforms: [{Decod: {}}]}", "is called 'Decod'; did you mean 'Decode'?"),
         ("EvalReader: {sample_transforms: [{Resize: {target_sise: 3}}]}", "did you mean 'target_size'?"),
         ("TestReader: {sample_transforms: [Decode]}", "'Decode' is no operator with its options"),
+        (
+            "TrainReader: {batch_sizee: 3}",
+            "TrainReader has no option 'batch_sizee'; did you mean 'batch_size'?",
+        ),
+        ("TrainReader: {mixup_epochh: 3}", "did you mean 'mixup_epoch'?"),
+        ("TrainReader: {batch_transforms: [{PadBach: {}}]}", "is called 'PadBach'; did you mean 'PadBatch'?"),
+        (
+            "TrainDataset: {name: COCODataSett}",
+            "no dataset is called 'COCODataSett'; did you mean 'COCODataSet'?",
+        ),
+        ("TrainDataset: {dataset_dirr: x}", "did you mean 'dataset_dir'?"),
+        ("OptimizerBuilder: {regularizer: {type: L3}}", "'L3' does not exist; choose L1 or L2"),
+        ("OptimizerBuilder: {regularizer: {typ: L2}}", "did you mean 'type'?"),
+        ("backbone: CSPRepResNet", "backbone: no command knows this key here; it belongs into YOLODetector"),
+        ("epochs: 3", "epochs: no command knows this key; did you mean 'epoch'?"),
+        ("save_dirr: x", "did you mean 'save_dir'?"),
+        ("wieghts: x", "did you mean 'weights'?"),
+        ("data_chek: {}", "did you mean 'data_check'?"),
         ("epoch: ten", "epoch is 'ten'; give a whole number"),
         ("ETHead:", "section 'ETHead' is empty"),
         ("ETHead: 5", "section 'ETHead' is 5"),

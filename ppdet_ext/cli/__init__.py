@@ -1,11 +1,11 @@
 """The command `ppdet-ext VERB ...`: one file a verb, imported only when its verb is used.
 
-A verb's file has `add_arguments(parser)` and `run(args) -> int` (the exit status).
+A verb's file has `add_arguments(parser)`, `run(args) -> int` (the exit status) and `EXAMPLE`, commands that
+work, for its help.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import os
 import sys
@@ -24,6 +24,11 @@ VERBS = {
         "ppdet_ext.cli.predict",
         "detect objects in pictures, videos and cameras with an exported model",
     ),
+    "track": ("ppdet_ext.cli.track", "follow objects through videos and cameras with an exported model"),
+    "info": (
+        "ppdet_ext.cli.info",
+        "say what a network consists of and costs, and what an exported folder holds",
+    ),
     "export": ("ppdet_ext.cli.export", "turn a trained model into files for every engine"),
     "quantize": ("ppdet_ext.cli.quantize", "turn a trained model into INT8 files, after training"),
     "verify": ("ppdet_ext.cli.verify", "prove that an exported model does what the trained one does"),
@@ -32,8 +37,13 @@ VERBS = {
         "ppdet_ext.cli.threshold",
         "choose the score threshold for work: recall, false alarms, the worst errors",
     ),
+    "report": (
+        "ppdet_ext.cli.report",
+        "report on a checkpoint: pictures, tables, a model card, one page of all",
+    ),
     "weights": ("ppdet_ext.cli.weights", "convert weights of other frameworks"),
     "doctor": ("ppdet_ext.cli.doctor", "say what this machine can run, what is missing and how to get it"),
+    "completion": ("ppdet_ext.cli.completion", "print a script that completes verbs and flags in a shell"),
 }
 
 
@@ -86,9 +96,12 @@ def _run(verb: str, argv: list[str]) -> int:
     where = f"{PROG} {verb}"
     try:
         command = importlib.import_module(module)
-        parser = argparse.ArgumentParser(prog=where, description=summary)
-        command.add_arguments(parser)
-        status = command.run(parser.parse_args(argv))
+        from .json_output import document_on_stdout
+        from .parser import Parser, with_verb
+
+        args = with_verb(Parser(prog=where, description=summary), command).parse_args(argv)
+        with document_on_stdout(args):
+            status = command.run(args)
         sys.stdout.flush()
         return status
     except KeyboardInterrupt:

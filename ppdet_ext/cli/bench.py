@@ -1,9 +1,15 @@
 """`ppdet-ext bench`: what an exported model costs in each engine."""
 
-import json
-import os
 import tempfile
 from pathlib import Path
+
+from .json_output import STDOUT, add_json_argument, give_json
+
+REPORT = "output/bench.json"
+EXAMPLE = """
+ppdet-ext bench --model output/demo/exported --backends onnxruntime
+ppdet-ext bench -c configs/demo/ppyoloe_nano_demo.yml --sizes 96 128 --backends onnxruntime
+"""
 
 
 def add_arguments(parser):
@@ -13,19 +19,25 @@ def add_arguments(parser):
     source.add_argument("-c", "--config", metavar="CFG", help="export this config here instead, once a size")
     parser.add_argument("-o", "--opt", nargs="*", metavar="KEY=VALUE", help="with -c: weights=FILE, ...")
     parser.add_argument(
-        "--backends", nargs="+", metavar="NAME", help="engines, the first one the yardstick (default: all)"
+        "--backends",
+        "--backend",
+        nargs="+",
+        metavar="NAME",
+        help="engines, the first one the yardstick (default: all)",
     )
-    parser.add_argument("--batch", nargs="+", type=int, default=[1], metavar="N", help="batch sizes (1)")
+    parser.add_argument(
+        "--batch", nargs="+", type=int, default=[1], metavar="N", help="batch sizes (default: 1)"
+    )
     parser.add_argument("--sizes", nargs="+", type=int, metavar="PIXELS", help="sides of square inputs")
     parser.add_argument("--images", metavar="FOLDER", help="images to use (default: a generated photograph)")
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: the usable cores)")
-    parser.add_argument("--rounds", type=int, default=10, metavar="N", help="turns of each row (10)")
-    parser.add_argument("--steps", type=int, default=3, metavar="N", help="timed runs a turn (3)")
-    parser.add_argument("--warmup", type=int, default=5, metavar="N", help="runs of each row before (5)")
+    parser.add_argument("--rounds", type=int, default=10, metavar="N", help="turns of each row")
+    parser.add_argument("--steps", type=int, default=3, metavar="N", help="timed runs a turn")
+    parser.add_argument("--warmup", type=int, default=5, metavar="N", help="runs of each row before")
     parser.add_argument(
-        "--seconds", type=float, default=180, metavar="S", help="begin no round that would end later (180)"
+        "--seconds", type=float, default=180, metavar="S", help="begin no round that would end later"
     )
-    parser.add_argument("--json", default="output/bench.json", metavar="FILE", help="report (%(default)s)")
+    add_json_argument(parser, "the report", REPORT)
     parser.add_argument("--plot", metavar="FILE", help="plot, a PNG (default: beside the report)")
     parser.epilog = "exit status: 0 when every row was measured, 1 when some were, 2 when none was"
 
@@ -55,13 +67,10 @@ def run(args):
         with tempfile.TemporaryDirectory() as parent:
             folders = _export(args, parent)
             report = run_benchmark(folders, plan, model=args.config, **options)
-    file = Path(args.json)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(file.name + ".part")
-    partial.write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
-    os.replace(partial, file)
+    give_json(args, report)
     print(bench_table(report), flush=True)
     if is_importable("matplotlib"):
+        file = Path(REPORT if args.json == STDOUT else args.json)
         plot_bench(report, args.plot or file.with_suffix(".png"))
     measured = [row for row in report["rows"] if row["status"] == MEASURED]
     return 0 if len(measured) == len(report["rows"]) else 1 if measured else 2

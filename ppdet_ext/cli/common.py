@@ -2,6 +2,13 @@
 
 import argparse
 
+# The model that `ppdet-ext demo` trains, for the examples of the verbs.
+TRAINED = (
+    "-c configs/demo/ppyoloe_nano_demo.yml -o weights=output/demo/training/ppyoloe_nano_demo/model_final"
+)
+# Arguments that are no keys of the config.
+OWN_ARGUMENTS = ("config", "opt", "slim_config", "json")
+
 
 def boolean(text):
     """Reads true/false, yes/no, 1/0 (PaddleDetection's own flags take any text for true)."""
@@ -13,9 +20,9 @@ def boolean(text):
     raise argparse.ArgumentTypeError(f"'{text}' is neither true nor false")
 
 
-def add_config_arguments(parser):
+def add_config_arguments(parser, required=True):
     """-c, -o and --slim_config, as PaddleDetection's commands have them."""
-    parser.add_argument("-c", "--config", required=True, help="config file (YAML)")
+    parser.add_argument("-c", "--config", required=required, help="config file (YAML)")
     parser.add_argument("-o", "--opt", nargs="*", metavar="KEY=VALUE", help="override keys of the config")
     parser.add_argument("--slim_config", help="config of a compression method")
 
@@ -96,7 +103,7 @@ def prepare_config(args, mode):
 
     guard_paddle()
     for key, value in vars(args).items():
-        if key not in ("config", "opt", "slim_config") and not (value is None and key in cfg):
+        if key not in OWN_ARGUMENTS and not (value is None and key in cfg):
             cfg[key] = value
     for device in ("gpu", "npu", "xpu", "mlu"):
         cfg.setdefault(f"use_{device}", False)

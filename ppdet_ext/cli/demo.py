@@ -7,20 +7,26 @@ import time
 
 from . import train
 from .common import prepare_config
+from .json_output import add_json_argument, give_json
 
+EXAMPLE = """
+ppdet-ext demo
+ppdet-ext demo -c configs/demo/yolov6_nano_demo.yml --output output/demo_yolov6
+"""
 CONFIG = os.path.join("configs", "demo", "ppyoloe_nano_demo.yml")
 # Pictures on the sheet: enough to see typical successes and failures at one glance.
 SHOWN = 12
 
 
 def add_arguments(parser):
-    parser.add_argument("-c", "--config", default=CONFIG, help=f"config to train (default: {CONFIG})")
+    parser.add_argument("-c", "--config", default=CONFIG, help="config to train")
     parser.add_argument("-o", "--opt", nargs="*", metavar="KEY=VALUE", help="override keys of the config")
     parser.add_argument(
         "--output",
+        "--out",
         default=os.path.join("output", "demo"),
         metavar="FOLDER",
-        help="where everything goes (default: output/demo)",
+        help="where everything goes",
     )
     parser.add_argument(
         "--processes",
@@ -29,6 +35,7 @@ def add_arguments(parser):
         default=min(os.cpu_count() or 1, 2),
         help="processes that train together (default: 2, or 1 on a single core)",
     )
+    add_json_argument(parser, "the report, which is in report.json of the folder, too,")
     parser.set_defaults(slim_config=None)
 
 
@@ -64,6 +71,7 @@ def run(args):
     print(f"pictures: predictions.png and curves.png in {args.output}")
     print(f"figures:  {path}")
     print(f"yours:    ppdet-ext predict --model {folder} IMAGE_OR_FOLDER")
+    give_json(args, report)
     return 0
 
 
@@ -127,8 +135,6 @@ def _records(history):
 
 
 def _draw_curves(history, path):
-    from ppdet_ext.visualize import plot_training
+    from ppdet_ext.report.pictures import draw_course
 
-    steps = [{**r, "step": r["epoch"] * r["steps_per_epoch"] + r["step"]} for r in history if "loss" in r]
-    evaluations = [{**r, "epoch": r["epoch"] + 1} for r in history if "ap" in r]
-    plot_training(steps, evaluations, path, "Demo: PP-YOLOE nano on handwritten digits")
+    draw_course(path, history, "Demo: PP-YOLOE nano on handwritten digits")

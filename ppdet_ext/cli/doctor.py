@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 
 from ppdet_ext import __version__, environment
 
+from .json_output import add_json_argument, give_json
+
+EXAMPLE = "ppdet-ext doctor --try"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_json_argument(parser, "the report")
     parser.add_argument(
         "--try", dest="try_", action="store_true", help="import every engine too, each in its own process"
     )
@@ -47,5 +50,6 @@ def render(report: dict) -> str:
 
 def run(args: argparse.Namespace) -> int:
     report = environment.report(try_=args.try_)
-    print(json.dumps(report, indent=2) if args.json else render(report))
+    print(render(report))
+    give_json(args, report)
     return 0 if report["ok"] else 1

@@ -74,7 +74,7 @@ def run(args):
 
 
 def _check_sliced(cfg):
-    """PaddleDetection's sliced evaluation puts together what its own dataset cut apart, and that one alone."""
+    """PaddleDetection's sliced evaluation puts together what its own dataset cut apart, and that alone."""
     name = cfg["EvalDataset"]["name"]
     if name != "SlicedCOCODataSet":
         raise ValueError(

@@ -2,19 +2,23 @@
 
 import os
 
-from .common import add_config_arguments, boolean, prepare_config
+from .common import TRAINED, add_config_arguments, boolean, prepare_config
+from .json_output import add_json_argument, give_json
 
 TARGETS = ("paddle", "onnx", "openvino", "tensorrt", "lite")
+EXAMPLE = f"""
+ppdet-ext export {TRAINED} --to onnx --output output/exported
+"""
 
 
 def add_arguments(parser):
     add_config_arguments(parser)
     parser.add_argument("--to", nargs="+", default=["paddle"], metavar="TARGET", help=", ".join(TARGETS))
-    parser.add_argument("--output", metavar="FOLDER", help="the exported folder itself")
+    parser.add_argument("--output", "--out", metavar="FOLDER", help="the exported folder itself")
     parser.add_argument(
         "--output_dir",
         default="output_inference",
-        help="parent of the exported folder, which is named after the config (default: output_inference)",
+        help="parent of the exported folder, which is named after the config",
     )
     add_graph_arguments(parser)
     parser.add_argument(
@@ -30,6 +34,7 @@ def add_arguments(parser):
     )
     parser.add_argument("--export_serving_model", type=boolean, default=False, help="not supported")
     parser.add_argument("--for_fd", action="store_true", help="not supported")
+    add_json_argument(parser, "what the folder holds")
 
 
 def add_graph_arguments(parser):
@@ -42,7 +47,7 @@ def add_graph_arguments(parser):
         help="input size in pixels; -1 -1 for a free one (default: the config's)",
     )
     parser.add_argument("--batch", type=int, help="fixed batch size (default: free)")
-    parser.add_argument("--opset", type=int, default=13, help="of the ONNX file (default: 13)")
+    parser.add_argument("--opset", type=int, default=13, help="of the ONNX file")
     parser.add_argument(
         "--fold-normalization",
         action="store_true",
@@ -58,6 +63,7 @@ def run(args):
         )
     cfg = prepare_config(args, "test")
     from ppdet_ext.export import export_model
+    from ppdet_ext.runtime.manifest import load_manifest
     from ppdet_ext.training.trainer import Trainer
 
     trainer = Trainer(cfg, mode="test")
@@ -80,6 +86,7 @@ def run(args):
         quantizer=quantizer,
     )
     print(f"exported to {folder}")
+    give_json(args, {"folder": folder, **load_manifest(folder)})
     return 0
 
 

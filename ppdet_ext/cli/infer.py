@@ -9,8 +9,12 @@ import cv2
 
 from ppdet_ext.runtime.image import find_images
 
-from .common import add_config_arguments, add_tta_arguments, add_tta_to, boolean, prepare_config
+from .common import TRAINED, add_config_arguments, add_tta_arguments, add_tta_to, boolean, prepare_config
 from .eval import add_slice_arguments, slice_options
+
+EXAMPLE = f"""
+ppdet-ext infer {TRAINED} --infer_dir dataset/demo/images/val --output_dir output/infer
+"""
 
 
 def add_arguments(parser):
@@ -18,8 +22,10 @@ def add_arguments(parser):
     parser.add_argument("--infer_img", help="one image; comes before --infer_dir")
     parser.add_argument("--infer_dir", help="folder of images")
     parser.add_argument("--infer_list", help="text file that lists images under --infer_dir")
-    parser.add_argument("--output_dir", default="output", help="folder for the pictures")
-    parser.add_argument("--draw_threshold", type=float, default=0.5, help="least score that is drawn")
+    parser.add_argument("--output_dir", "--output", "--out", default="output", help="folder for the pictures")
+    parser.add_argument(
+        "--draw_threshold", "--threshold", type=float, default=0.5, help="least score that is drawn"
+    )
     parser.add_argument("--save_threshold", type=float, default=0.5, help="least score that is saved")
     parser.add_argument("--save_results", type=boolean, default=False, help="write the boxes as JSON")
     parser.add_argument("--visualize", type=boolean, default=True, help="draw the boxes")

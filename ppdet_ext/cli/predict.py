@@ -1,10 +1,11 @@
 """`ppdet-ext predict`: detect in images, videos and cameras with an exported model."""
 
-import argparse
+import json
 import sys
 from pathlib import Path
 
 from .common import add_tta_arguments, tta_of
+from .json_output import STDOUT, add_json_argument, give_json
 
 EPILOG = """
 An INPUT is an image, a video, a folder of these, a quoted pattern such as
@@ -21,10 +22,14 @@ category ids are the labels plus 1.
 Ctrl-C ends in order: what is done by then is written whole (status 130).
 """
 
+EXAMPLE = """
+ppdet-ext predict --model output/demo/exported dataset/demo/images/val
+ppdet-ext predict --model output/demo/exported dataset/demo/images/val --backend paddle_inference --json
+"""
+
 
 def add_arguments(parser):
     """Add the arguments of `predict` to an argparse parser."""
-    parser.formatter_class = _Formatter
     parser.epilog = EPILOG
     add = parser.add_argument
     add("inputs", nargs="+", metavar="INPUT", help="images, videos, folders, patterns, cameras")
@@ -36,19 +41,12 @@ def add_arguments(parser):
     add("--threshold", type=float, default=0.5, metavar="SCORE", help="least score of a detection")
     add_tta_arguments(parser)
     add("--frames", type=int, metavar="N", help="end each video and camera after N frames")
-    add("--output", default="output/predict", metavar="FOLDER", help="where pictures and videos go")
+    add("--output", "--out", default="output/predict", metavar="FOLDER", help="where pictures and videos go")
     add("--no-pictures", action="store_true", help="draw and write none, which is faster")
-    add("--json", metavar="FILE", help="all detections (default: predictions.json in the output folder)")
+    add_json_argument(parser, "all detections (default: predictions.json in the output folder)")
     add("--csv", metavar="FILE", help="write a line a detection, too")
     add("--coco", metavar="FILE", help="write COCO results, too")
     add("--anno", metavar="FILE", help="COCO annotations that --coco takes its ids from")
-
-
-class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Shows defaults, where there are any, and keeps the lines of the epilog."""
-
-    def _get_help_string(self, action):
-        return action.help if action.default in (None, False) else super()._get_help_string(action)
 
 
 def run(args):
@@ -67,11 +65,12 @@ def run(args):
     kept = [file for file, _ in inputs.images + inputs.videos] + ([Path(args.anno)] if args.anno else [])
     names = Names(Path(args.output), kept)
     files = {
-        "json": args.json or Path(args.output) / "predictions.json",
+        "json": Path(args.output) / "predictions.json" if args.json in (None, STDOUT) else args.json,
         "coco": args.coco,
         "csv": args.csv,
     }
     files = {kind: names.report(f"--{kind}", file) for kind, file in files.items() if file}
+    _check_report(args.json)
     detector = Detector(args.model, args.backend, args.threads, args.device, tta_of(args))
     ids, categories = _coco_ids(args.anno, inputs, detector.names)
     head = {
@@ -93,6 +92,8 @@ def run(args):
                 work.take_video(*video)
         if inputs.cameras and not stop.is_set():
             work.take_cameras(inputs.cameras)
+    if args.json == STDOUT and (work.images or work.frames):
+        give_json(args, json.loads(Path(files["json"]).read_text(encoding="utf-8")))
     where = "" if args.no_pictures else f"pictures in {args.output}, "
     return _tell(work, inputs, stop.is_set(), f"{where}detections in {files['json']}")
 
@@ -106,6 +107,12 @@ def _check(args):
             raise ValueError(f"{option} is {value}; give a whole number from 1 up")
     if args.anno and not args.coco:
         raise ValueError("--anno gives ids to COCO results; name their file with --coco")
+
+
+def _check_report(file):
+    """Refuse what stands behind a --json without a file and was meant for an INPUT."""
+    if file and Path(file).exists() and Path(file).suffix.lower() != ".json":
+        raise ValueError(f"--json {file}: is there and no JSON file; for stdout write --json last")
 
 
 def _coco_ids(anno, inputs, names):

@@ -2,15 +2,21 @@
 
 import os
 
-from .common import add_config_arguments, load_trainer
+from .common import TRAINED, add_config_arguments, load_trainer
 from .export import TARGETS, add_graph_arguments
+from .json_output import add_json_argument, give_json
+from .parser import with_example
 
 METHODS = ("hist", "kl", "mse", "absmax")
+EXAMPLE = f"""
+ppdet-ext quantize ptq {TRAINED} --to onnx --output output/int8
+"""
 
 
 def add_arguments(parser):
     ways = parser.add_subparsers(dest="way", metavar="WAY", required=True)
-    ptq = ways.add_parser("ptq", help="after training, from a folder of images")
+    summary = "after training, from a folder of images"
+    ptq = with_example(ways.add_parser("ptq", help=summary, description=summary), EXAMPLE)
     add_config_arguments(ptq)
     ptq.add_argument(
         "--calibration",
@@ -18,8 +24,8 @@ def add_arguments(parser):
         help="a folder of images or a COCO instances JSON (default: the config's training set)",
     )
     ptq.add_argument("--image-dir", metavar="FOLDER", help="where the JSON's images are (default: beside it)")
-    ptq.add_argument("--images", type=int, default=64, metavar="N", help="how many, evenly spread (64)")
-    ptq.add_argument("--method", default="hist", choices=METHODS, help="how a range is chosen (hist)")
+    ptq.add_argument("--images", "--count", type=int, default=64, metavar="N", help="how many, evenly spread")
+    ptq.add_argument("--method", default="hist", choices=METHODS, help="how a range is chosen")
     ptq.add_argument(
         "--max-drop",
         type=float,
@@ -45,8 +51,11 @@ def add_arguments(parser):
     ptq.add_argument(
         "--to", nargs="+", default=["onnx"], metavar="TARGET", help=f"{', '.join(TARGETS)} (default: onnx)"
     )
-    ptq.add_argument("--output", metavar="FOLDER", help="the folder (default: output_inference/CONFIG_int8)")
+    ptq.add_argument(
+        "--output", "--out", metavar="FOLDER", help="the folder (default: output_inference/CONFIG_int8)"
+    )
     add_graph_arguments(ptq)
+    add_json_argument(ptq, "what the folder holds")
 
 
 def run(args):
@@ -57,6 +66,7 @@ def run(args):
     trainer = load_trainer(args)
     from ppdet_ext.export.onnx_qdq import FITTING, FULL
     from ppdet_ext.quantization.ptq import quantize_after_training
+    from ppdet_ext.runtime.manifest import load_manifest
 
     folder = args.output or os.path.join("output_inference", f"{trainer.cfg.filename}_int8")
     quantize_after_training(
@@ -78,4 +88,5 @@ def run(args):
     )
     print(f"INT8 model: {folder}")
     print(f"check it:   ppdet-ext verify --model {folder} -c {args.config} -o weights={trainer.cfg.weights}")
+    give_json(args, {"folder": folder, **load_manifest(folder)})
     return 0

@@ -1,14 +1,20 @@
 """`ppdet-ext threshold`: the score threshold for work: recall, false alarms, the worst errors."""
 
-import json
 from pathlib import Path
+
+from .json_output import add_json_argument, give_json
+
+EXAMPLE = (
+    "ppdet-ext threshold --model output/demo/exported --anno dataset/demo/annotations/val.json "
+    "--images dataset/demo/images/val --recall 0.9 --pictures output/errors"
+)
 
 
 def add_arguments(parser):
     parser.add_argument("--model", required=True, metavar="FOLDER", help="the exported folder")
     parser.add_argument("--anno", required=True, metavar="FILE", help="COCO instances to judge by")
     parser.add_argument("--images", required=True, metavar="DIR", help="their images")
-    parser.add_argument("--backend", default="onnxruntime", metavar="NAME", help="engine (%(default)s)")
+    parser.add_argument("--backend", default="onnxruntime", metavar="NAME", help="engine")
     parser.add_argument(
         "--iou", type=float, default=0.5, help="a detection is right from this overlap on (%(default)s)"
     )
@@ -16,12 +22,8 @@ def add_arguments(parser):
         "--recall", type=float, metavar="R", help="find this share, 0..1 (default: the best F score)"
     )
     parser.add_argument("--any-class", action="store_true", help="a box of another class counts as found")
-    parser.add_argument("--json", metavar="FILE", help="the report as JSON")
+    add_json_argument(parser, "the report")
     parser.add_argument("--pictures", metavar="FOLDER", help="the worst errors close up, and the curves")
-    parser.epilog = (
-        "example: ppdet-ext threshold --model output/pcb_defect/exported --anno val.json --images boards "
-        "--iou 0.33 --recall 0.99"
-    )
 
 
 def run(args):
@@ -41,10 +43,7 @@ def run(args):
         predictions, truths = one_class(predictions), one_class(truths)
     matches, report = work_report(predictions, truths, args.iou, args.recall)
     print(work_table(report))
-    if args.json:
-        file = Path(args.json)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
+    give_json(args, report)
     if args.pictures:
         from ppdet_ext.evaluation.errors import write_errors
         from ppdet_ext.visualize import plot_operating_points

@@ -2,17 +2,24 @@
 
 import re
 
-from . import describe
+from . import describe, train_folder
 from .common import add_config_arguments, boolean, prepare_config
 
 # The last line of a traceback that bad input leaves in a child.
 BAD_INPUT = re.compile(r"^ValueError: (.+?)\s*\Z", re.MULTILINE | re.DOTALL)
+EXAMPLE = """
+ppdet-ext train --data dataset/demo --model ppyoloe_nano --size 128 --epochs 8
+ppdet-ext train -c configs/demo/ppyoloe_nano_demo.yml --eval --processes 2
+"""
 KILLED = re.compile(r"^Process (\d+) terminated with (signal \w+|exit code \d+)\.")
 
 
 def add_arguments(parser):
-    add_config_arguments(parser)
-    parser.add_argument("--eval", action="store_true", help="evaluate after each snapshot")
+    add_config_arguments(parser, required=False)
+    train_folder.add_arguments(parser)
+    evaluate = parser.add_mutually_exclusive_group()
+    evaluate.add_argument("--eval", action="store_true", help="evaluate after each snapshot (on with --data)")
+    evaluate.add_argument("--no-eval", action="store_true", help="with --data: don't")
     parser.add_argument(
         "-r",
         "--resume",
@@ -46,6 +53,10 @@ def add_arguments(parser):
 
 
 def run(args):
+    options, no_eval = train_folder.take_options(args), vars(args).pop("no_eval")
+    if options:
+        args.eval = not no_eval
+        args.config = train_folder.write_config(args, options)
     if args.processes > 1:
         return _run_processes(args)
     return _train(args)
@@ -70,6 +81,9 @@ def _run_processes(args):
 
 
 def _train_in_child(args):
+    from ppdet_ext.training.peers import end_with_parent
+
+    end_with_parent()
     try:
         _train(args)
     except (ValueError, OSError) as error:
@@ -82,9 +96,11 @@ def _train(args):
     cfg = prepare_config(args, "train")
     from ppdet.engine import init_fleet_env, init_parallel_env, set_random_seed
 
+    from ppdet_ext.report.settings import ReportSettings
     from ppdet_ext.training.peers import Peers
     from ppdet_ext.training.trainer import Trainer
 
+    ReportSettings.of(cfg.get("report"))  # refused now, not after the training
     if cfg.get("fleet"):
         init_fleet_env(cfg.get("find_unused_parameters", False))
     else:
@@ -98,4 +114,8 @@ def _train(args):
         if not resumed and cfg.get("pretrain_weights"):
             trainer.load_weights(cfg.pretrain_weights)
         trainer.train(args.eval)
+    if args.eval:
+        from ppdet_ext.report.after_training import report_after_training
+
+        report_after_training(trainer, args.config)
     return 0

@@ -1,10 +1,14 @@
 """`ppdet-ext verify`: does the exported model do what the trained one does, in every engine that is here?"""
 
-import json
-import os
 import tempfile
 
-from .common import load_trainer
+from .common import TRAINED, load_trainer
+from .json_output import add_json_argument, give_json
+
+EXAMPLE = f"""
+ppdet-ext verify --model output/demo/exported
+ppdet-ext verify --model output/demo/exported {TRAINED}
+"""
 
 
 def add_arguments(parser):
@@ -20,11 +24,11 @@ def add_arguments(parser):
     parser.add_argument(
         "--images", metavar="FOLDER", help="without -c: images to compare on (default: generated ones)"
     )
-    parser.add_argument("--backends", nargs="+", metavar="NAME", help="engines (default: all)")
+    parser.add_argument("--backends", "--backend", nargs="+", metavar="NAME", help="engines (default: all)")
     parser.add_argument(
-        "--compared", type=int, default=16, metavar="N", help="images whose raw outputs are compared (16)"
+        "--compared", type=int, default=16, metavar="N", help="images whose raw outputs are compared"
     )
-    parser.add_argument("--json", metavar="FILE", help="the report as JSON")
+    add_json_argument(parser, "the report")
     parser.epilog = "exit status: 0 when nothing failed, 1 when a hop did, 2 for bad input"
 
 
@@ -48,10 +52,7 @@ def run(args):
         else:
             files = photographs(workplace, min(args.compared, 8))
         report = verify(args.model, files, trained, backends, args.compared)
-    if args.json:
-        os.makedirs(os.path.dirname(os.path.abspath(args.json)), exist_ok=True)
-        with open(args.json, "w", encoding="utf-8") as file:
-            json.dump(report, file, indent=1)
+    give_json(args, report)
     print(verify_table(report))
     return 0 if report["ok"] else 1
 

@@ -2,17 +2,27 @@
 
 import argparse
 
+from .json_output import add_json_argument, give_json
+from .parser import with_example
+
+EXAMPLE = (
+    "ppdet-ext weights convert --from yolov6 yolov6n.pt -c configs/yolov6/yolov6_n_coco.yml "
+    "--output yolov6_n.pdparams"
+)
+
 
 def add_arguments(parser):
     """Add the verbs under `weights` to an argparse parser."""
     from .common import add_config_arguments
 
     verbs = parser.add_subparsers(dest="weights_verb", metavar="VERB", required=True)
-    convert = verbs.add_parser("convert", help="turn a state dict of another framework into a .pdparams")
+    summary = "turn a state dict of another framework into a .pdparams"
+    convert = with_example(verbs.add_parser("convert", help=summary, description=summary), EXAMPLE)
     add_config_arguments(convert)
     convert.add_argument("--from", required=True, dest="family", metavar="FAMILY", help="yolov6 or effdet")
     convert.add_argument("state_dict", metavar="STATE_DICT", help="what torch.save wrote, or an .npz")
-    convert.add_argument("--output", required=True, metavar="FILE", help="the .pdparams to write")
+    convert.add_argument("--output", "--out", required=True, metavar="FILE", help="the .pdparams to write")
+    add_json_argument(convert, "the account")
 
 
 def run(args):
@@ -32,4 +42,5 @@ def run(args):
     for reason, count in done.fresh.items():
         print(f"  {count} parameters as the config makes them: {reason}")
     print(f"written to {done.path}")
+    give_json(args, done._asdict())
     return 0

@@ -92,12 +92,16 @@ def write_json(path, content):
         path (str | Path): its folder is made.
         content: for JSON.
     """
+    write_whole(path, json.dumps(content))  # json.dump would take ten times as long
+
+
+def write_whole(path, text):
+    """Writes a text file that is whole whenever it has its name; its folder is made."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        with open(partial, "w", encoding="utf-8") as file:
-            file.write(json.dumps(content))  # json.dump would take ten times as long
+        partial.write_text(text, encoding="utf-8")
         os.replace(partial, path)
     except BaseException:
         partial.unlink(missing_ok=True)

@@ -65,12 +65,24 @@ def find_format(folder):
     Raises:
         ValueError: it looks like none of them, or like several.
     """
-    folder = Path(folder)
-    found = [kind for kind, looks in _LOOKS.items() if looks(folder)]
+    found = formats_like(folder)
     if len(found) != 1:
         said = f"could be {' or '.join(found)}" if found else f"looks like none of {', '.join(FORMATS)}"
         raise ValueError(f"{folder}: {said}; say with --from which it is, or give another folder")
     return found[0]
+
+
+def formats_like(folder, kinds=tuple(FORMATS)):
+    """Those of some formats that a folder looks like.
+
+    Args:
+        folder (str | Path)
+        kinds (tuple[str]): keys of FORMATS.
+
+    Returns:
+        list[str]
+    """
+    return [kind for kind in kinds if _LOOKS[kind](Path(folder))]
 
 
 def _first_fields(list_file):

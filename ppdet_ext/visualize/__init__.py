@@ -8,12 +8,14 @@ from .grid import contact_sheet
 from .operating_plot import plot_operating_points
 from .ranking_plot import plot_ranking
 from .save import write_image
+from .topology_plot import draw_topology
 
 __all__ = [
     "contact_sheet",
     "draw_boxes",
     "draw_detections",
     "draw_fusion_weights",
+    "draw_topology",
     "plot_bench",
     "plot_operating_points",
     "plot_ranking",

@@ -107,7 +107,8 @@ def _plot_ap(axes, records):
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_ylim(0, 1)
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right")
+    low = np.isfinite(values).any() and np.nanmax(values) < 0.5
+    axes.legend(loc="upper left" if low else "lower right")
 
 
 def _running_mean(values, window):

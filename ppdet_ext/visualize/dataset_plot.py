@@ -4,15 +4,13 @@ import numpy as np
 
 from .fonts import plot_families, readable_names
 from .save import save_figure
+from .style import BLUE, GREY, PALE_TO_DARK, RED, shortened, style_axes
 
-BLUE, RED, GREY = "#3a7fbd", "#d55e00", "#6b6b6b"
-PALE_TO_DARK = ("#bcd7ee", BLUE, "#0b2a4a")
 # COCO's limits between small, medium and large, and what lies between them.
 LIMITS = (32, 96)
 SIZE_NAMES = ("small", "medium", "large")
 # More classes than this can't be read at one glance: those with the most boxes and the fewest are shown.
 MOST_CLASSES = 60
-LONGEST_NAME = 24
 # More images than this with one number of boxes more, and the bars become bins.
 MOST_BARS = 40
 
@@ -41,26 +39,16 @@ def plot_dataset(statistics, sides, path, title=""):
     save_figure(path, figure)
 
 
-def _style(axes, title, x, y):
-    axes.set_title(title, loc="left", fontsize=10, fontweight="bold")
-    axes.set_xlabel(x, fontsize=9)
-    axes.set_ylabel(y, fontsize=9)
-    axes.tick_params(labelsize=8)
-    axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-
-
 def _draw_classes(axes, classes):
     """A bar a class, the most frequent on top: boxes, and within it images."""
     families = plot_families()
     names = readable_names([entry["name"] for entry in classes], families)
-    rows = [(_shortened(name), entry["boxes"], entry["images"]) for name, entry in zip(names, classes)]
+    rows = [(shortened(name), entry["boxes"], entry["images"]) for name, entry in zip(names, classes)]
     rows.sort(key=lambda row: -row[1])
     half = MOST_CLASSES // 2
     if len(rows) > MOST_CLASSES:
         rows[half:-half] = [(f"({len(rows) - MOST_CLASSES} more)", None, 0)]
-    _style(axes, f"{len(classes)} classes", "boxes (pale), images (dark)", "")
+    style_axes(axes, f"{len(classes)} classes", "boxes (pale), images (dark)", "")
     places = range(len(rows))
     axes.barh(places, [boxes or 0 for _, boxes, _ in rows], color=BLUE, alpha=0.45, height=0.8)
     axes.barh(places, [images for _, _, images in rows], color=BLUE, height=0.4)
@@ -79,7 +67,7 @@ def _draw_classes(axes, classes):
 def _draw_sizes(axes, sizes, sides):
     """Square roots of areas, on a logarithmic axis, with COCO's limits."""
     side = sizes["input_size"]
-    _style(axes, "Size of boxes", f"square root of the area, pixels of a {side}x{side} input", "boxes")
+    style_axes(axes, "Size of boxes", f"square root of the area, pixels of a {side}x{side} input", "boxes")
     if not len(sides):
         return _say_none(axes)
     values = np.sqrt(sides.prod(1))
@@ -104,7 +92,7 @@ def _draw_sides(axes, sides):
     """Width against height, both logarithmic; the diagonals are ratios of 1:3, 1:1 and 3:1."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    _style(axes, "Width and height", "width, pixels of the input", "height, pixels of the input")
+    style_axes(axes, "Width and height", "width, pixels of the input", "height, pixels of the input")
     if not len(sides):
         return _say_none(axes)
     low, high = max(sides.min() / 1.2, 0.5), sides.max() * 1.2
@@ -121,7 +109,7 @@ def _draw_sides(axes, sides):
 
 
 def _draw_numbers(axes, numbers):
-    _style(axes, "Boxes an image", "boxes", "images")
+    style_axes(axes, "Boxes an image", "boxes", "images")
     counts = {int(boxes): images for boxes, images in numbers["images_by_boxes"].items()}
     if not counts:
         return _say_none(axes)
@@ -152,7 +140,3 @@ def _plain_ticks(axis):
 
 def _say_none(axes):
     axes.text(0.5, 0.5, "none", ha="center", color=GREY, transform=axes.transAxes)
-
-
-def _shortened(name):
-    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 2] + ".."

@@ -1,7 +1,13 @@
 """`ppdet-ext data VERB`: datasets, made, converted, split, checked and shown; one file a verb."""
 
-import argparse
 import importlib
+
+from ..parser import with_example
+
+EXAMPLE = """
+ppdet-ext data demo
+ppdet-ext data show --anno dataset/demo/annotations/val.json --images dataset/demo/images/val
+"""
 
 VERBS = {
     "demo": "make a small set of handwritten digits, without a download",
@@ -12,21 +18,14 @@ VERBS = {
 }
 
 
-class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Epilogs keep their lines; defaults are named where there are any."""
-
-    def _get_help_string(self, action):
-        named = isinstance(action.default, (int, float, str)) and action.default is not False
-        return super()._get_help_string(action) if named else action.help
-
-
 def add_arguments(parser):
     """Adds the verbs under `data` to an argparse parser."""
     verbs = parser.add_subparsers(dest="data_verb", metavar="VERB", required=True)
     for name, summary in VERBS.items():
         module = importlib.import_module(f"{__name__}.{name}")
-        verb = verbs.add_parser(name, help=summary, description=summary, formatter_class=_Formatter)
+        verb = verbs.add_parser(name, help=summary, description=summary)
         module.add_arguments(verb)
+        with_example(verb, module.EXAMPLE)
         verb.set_defaults(data_run=module.run)
 
 

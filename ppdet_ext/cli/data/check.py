@@ -3,6 +3,13 @@
 import os
 from pathlib import Path
 
+from ..json_output import STDOUT, add_json_argument, give_json
+
+EXAMPLE = (
+    "ppdet-ext data check --anno dataset/demo/annotations/train.json --images dataset/demo/images/train "
+    "--other dataset/demo/annotations/val.json --other-images dataset/demo/images/val"
+)
+
 
 def add_arguments(parser):
     parser.add_argument("--anno", metavar="FILE", help="COCO annotation file")
@@ -19,9 +26,10 @@ def add_arguments(parser):
         metavar="FILE",
         help="the config that is to be trained: its num_classes, and without --anno its datasets",
     )
+    parser.add_argument("-o", "--opt", nargs="*", metavar="KEY=VALUE", help="with -c: override keys")
     parser.add_argument("--num-classes", type=int, metavar="N", help="of the model that is to be trained")
     parser.add_argument("--write", metavar="FILE", help="write a cleaned copy of --anno; never over a file")
-    parser.add_argument("--json", metavar="FILE", help="write every finding, with file and record")
+    add_json_argument(parser, "every finding, with file and record,")
     parser.add_argument("--pictures", metavar="FOLDER", help="draw what is suspicious, a sheet a kind")
     parser.add_argument("--quick", action="store_true", help="annotations alone: open no picture")
     parser.add_argument("--limit", type=int, default=5, metavar="N", help="findings shown of a kind")
@@ -64,8 +72,9 @@ def run(args):
     print("\n".join(report.lines(args.limit)))
     if args.pictures:
         _draw(args.pictures, report)
-    if args.json:
-        _write_report(args.json, report)
+    give_json(args, report.as_dict())
+    if args.json not in (None, STDOUT):
+        print(f"{args.json}: every finding")
     if args.write:
         _write_copy(args.write, parts[0], leaks, args.limit)
     return int(report.count("error") > 0 or args.strict and report.count("warning") > 0)
@@ -78,7 +87,7 @@ def _sets(args):
         from ppdet_ext.config import load_config
         from ppdet_ext.training.preflight import configured_sets
 
-        cfg = load_config(args.config)
+        cfg = load_config(args.config, args.opt)
         num_classes = num_classes or cfg.num_classes
         if not args.anno:
             sets = [(found.anno, found.images) for found in configured_sets(cfg)]
@@ -113,15 +122,8 @@ def _check_targets(args):
             raise ValueError(
                 f"{args.write}: is already there, and no copy replaces a file; choose another name"
             )
-    if args.json and os.path.lexists(args.json) and not is_report(args.json):
+    if args.json and args.json != STDOUT and os.path.lexists(args.json) and not is_report(args.json):
         raise ValueError(f"{args.json}: is already there, and no report of this; choose another name")
-
-
-def _write_report(path, report):
-    from ppdet_ext.data.coco_file import write_json
-
-    write_json(path, report.as_dict())
-    print(f"{path}: every finding")
 
 
 def _write_copy(path, part, leaks, limit):

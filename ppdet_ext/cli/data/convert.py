@@ -2,21 +2,23 @@
 
 from ppdet_ext.data.convert import FORMATS
 
-EPILOG = """
-examples:
-  ppdet-ext data convert dataset/bccd --split train --out dataset/bccd/annotations/train.json
-  ppdet-ext data convert --from yolo dataset/coco128 --out dataset/coco128/annotations/all.json
-  ppdet-ext data convert --from labelme photos --labels labels.txt --out annotations.json
+from ..json_output import add_json_argument, give_json
+
+EXAMPLE = """
+ppdet-ext data convert dataset/bccd --split train --out dataset/bccd/annotations/train.json
+ppdet-ext data convert --from yolo dataset/coco128 --out dataset/coco128/annotations/all.json
+ppdet-ext data convert --from labelme photos --labels labels.txt --out annotations.json
 """
 
 
 def add_arguments(parser):
-    parser.epilog = EPILOG
     parser.add_argument("source", metavar="FOLDER", help="root of the dataset; it stays as it is")
     parser.add_argument(
         "--from", dest="kind", default="auto", choices=["auto", *FORMATS], help="format of the annotations"
     )
-    parser.add_argument("--out", required=True, metavar="FILE.json", help="the COCO file to write")
+    parser.add_argument(
+        "--out", "--output", required=True, metavar="FILE.json", help="the COCO file to write"
+    )
     parser.add_argument("--split", metavar="NAME", help="only this list of images; all, if left out")
     parser.add_argument(
         "--labels",
@@ -30,6 +32,7 @@ def add_arguments(parser):
         help="YOLO and LabelMe: what a picture without label file is: one without objects (the default), "
         "or left out",
     )
+    add_json_argument(parser, "what was written and left out")
     parser.add_argument("--force", action="store_true", help="replace FILE.json if it is there")
 
 
@@ -38,7 +41,7 @@ def run(args):
     from ppdet_ext.data.convert import convert_dataset
     from ppdet_ext.data.labels import read_labels
 
-    from .printing import class_table, dataset_keys, print_capped
+    from .printing import class_table, counts, dataset_keys, print_capped
 
     check_free([args.out], args.force)
     names = read_labels(args.labels) if args.labels else None
@@ -54,4 +57,15 @@ def run(args):
     print(f"{args.out}: written, from {FORMATS[kind][1]}; images are named from {image_dir} on")
     for line in dataset_keys(args.source, image_dir, args.out, len(dataset["categories"])):
         print(f"  {line}")
+    give_json(
+        args,
+        {
+            "file": args.out,
+            "format": kind,
+            "images_folder": image_dir,
+            **counts(dataset),
+            "left_out": dropped,
+            "notes": notes,
+        },
+    )
     return 0

@@ -18,6 +18,15 @@ def print_capped(lines, end="", most=MOST_LINES):
         print(f"... and {len(lines) - most} more")
 
 
+def counts(dataset):
+    """What stands in every JSON of a verb: images, boxes, and boxes of each class."""
+    return {
+        "images": len(dataset["images"]),
+        "boxes": len(dataset["annotations"]),
+        "boxes_of_category": {name: boxes for name, (boxes, _) in count_classes(dataset).items()},
+    }
+
+
 def class_table(parts):
     """Lines of a table of boxes and images by class.
 

@@ -3,6 +3,13 @@
 import math
 from pathlib import Path
 
+from ..json_output import add_json_argument, give_json
+
+EXAMPLE = """
+ppdet-ext data show --anno dataset/demo/annotations/val.json --images dataset/demo/images/val
+ppdet-ext data show -c configs/demo/ppyoloe_nano_demo.yml
+"""
+
 
 def add_arguments(parser):
     parser.add_argument("--anno", metavar="FILE.json", help="COCO file")
@@ -16,13 +23,16 @@ def add_arguments(parser):
         help="instead of these: what a training gets to see, its augmentations included",
     )
     parser.add_argument("-o", "--opt", nargs="*", metavar="KEY=VALUE", help="with -c: override keys")
-    parser.add_argument("--out", default="output/data_show", metavar="FOLDER", help="where the pictures go")
+    parser.add_argument(
+        "--out", "--output", default="output/data_show", metavar="FOLDER", help="where the pictures go"
+    )
     parser.add_argument("--count", type=int, default=16, metavar="N", help="pictures on the sheet")
     parser.add_argument("--class", dest="name", metavar="NAME", help="only pictures with this class")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="another seed, other pictures")
     parser.add_argument(
         "--input-size", type=int, default=640, metavar="PIXELS", help="side of the detector's input"
     )
+    add_json_argument(parser, "the figures and where the pictures are")
 
 
 def run(args):
@@ -50,6 +60,7 @@ def _show_training(args):
     sheet = Path(args.out) / "training.jpg"
     write_image(sheet, annotation_sheet(pictures, columns=math.ceil(math.sqrt(len(pictures)))))
     print(f"{sheet}: {len(pictures)} samples of the first epoch")
+    give_json(args, {"sheet": sheet, "samples": len(pictures)})
     return 0
 
 
@@ -81,4 +92,5 @@ def _show_dataset(args):
         f"{len(statistics['classes'])} classes; at {args.input_size} pixels {sizes['small']} small, "
         f"{sizes['medium']} medium, {sizes['large']} large"
     )
+    give_json(args, {"sheet": sheet, "plot": plot, **statistics})
     return 0

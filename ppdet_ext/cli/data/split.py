@@ -4,16 +4,17 @@ import argparse
 import re
 from pathlib import Path
 
-EPILOG = """
-examples:
-  ppdet-ext data split annotations/all.json --images images --parts train,val=0.2
-  ppdet-ext data split annotations/all.json --images images --parts train,val=200,test=200 --seed 1
-  ppdet-ext data split annotations/all.json --images images --parts train,val=0.2 --group-by '^(scene\\d+)_'
+from ..json_output import add_json_argument, give_json
+
+EXAMPLE = r"""
+ppdet-ext data split dataset/demo/annotations/train.json --images dataset/demo/images/train \
+    --parts fit,tune=0.2 --out output/split
+ppdet-ext data split annotations/all.json --images images --parts train,val=200,test=200 --seed 1
+ppdet-ext data split annotations/all.json --images images --parts train,val=0.2 --group-by '^(scene\d+)_'
 """
 
 
 def add_arguments(parser):
-    parser.epilog = EPILOG
     parser.add_argument("annotations", metavar="ANNO.json", help="COCO file of all images; it stays as it is")
     parser.add_argument(
         "--images", metavar="FOLDER", help="the folder that the names of the images count from"
@@ -27,7 +28,7 @@ def add_arguments(parser):
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="another seed, another split")
     parser.add_argument(
-        "--out", metavar="FOLDER", help="where NAME.json of each part goes (beside ANNO.json)"
+        "--out", "--output", metavar="FOLDER", help="where NAME.json of each part goes (beside ANNO.json)"
     )
     alike = parser.add_mutually_exclusive_group()
     alike.add_argument(
@@ -43,6 +44,7 @@ def add_arguments(parser):
         metavar="REGEX",
         help="images whose names have the same text in the first parentheses of this stay together",
     )
+    add_json_argument(parser, "what the parts hold")
     parser.add_argument("--force", action="store_true", help="replace NAME.json where it is there")
 
 
@@ -51,7 +53,7 @@ def run(args):
     from ppdet_ext.data.grouping import group_images
     from ppdet_ext.data.split import split_dataset, wanted_images
 
-    from .printing import class_table
+    from .printing import class_table, counts
 
     source = Path(args.annotations)
     files = {name: Path(args.out or source.parent) / f"{name}.json" for name in args.parts}
@@ -67,11 +69,14 @@ def run(args):
     parts = split_dataset(dataset, args.parts, groups.keys, args.seed)
     for line in class_table(parts):
         print(line)
-    for line in _said(dataset, parts, wanted, groups, threshold):
+    notes = list(_said(dataset, parts, wanted, groups, threshold))
+    for line in notes:
         print(line)
     for name, part in parts.items():
         write_json(files[name], part)
         print(f"{files[name]}: {len(part['images'])} images, {len(part['annotations'])} boxes")
+    written = {name: {"file": files[name], **counts(part)} for name, part in parts.items()}
+    give_json(args, {"parts": written, "notes": notes})
     return 0
 
 

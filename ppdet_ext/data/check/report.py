@@ -88,10 +88,10 @@ class Report:
 
 def is_report(path):
     """Whether a file is a report of a check, as JSON: one that a next report may replace."""
-    begin = json.dumps({"report": REPORT})[:-1].encode()
+    begin = b"".join(json.dumps({"report": REPORT})[:-1].encode().split())
     try:
-        with open(path, "rb") as file:
-            return file.read(len(begin)) == begin
+        with open(path, "rb") as file:  # indented or not
+            return b"".join(file.read(2 * len(begin)).split()).startswith(begin)
     except OSError:
         return False
 

@@ -5,6 +5,8 @@ from ppdet.modeling.shape_spec import ShapeSpec
 
 from ppdet_ext.nn.recompute import recomputed
 
+from ..parts import Part
+
 
 class StagedBackbone(nn.Layer):
     """A stem of stride 2 or 4 and stages, the first of which ends at stride 4, each next at twice the last.
@@ -51,6 +53,12 @@ class StagedBackbone(nn.Layer):
             if i in self.return_idx:
                 feats.append(x)
         return feats
+
+    def parts(self):
+        """The stem and the stages, each of which reads the one before (list[Part])."""
+        layers = [self.stem, *self.stages]
+        names = ["stem", *(f"stage {i}" for i in range(len(self.stages)))]
+        return [Part(name, (layer,), (i,)) for i, (name, layer) in enumerate(zip(names, layers))]
 
     @property
     def out_shape(self):

@@ -124,9 +124,8 @@ class AnchorFreeHead(DenseHead):
         """The convolutions that predict boxes, one a level."""
         return self.pred_reg
 
-    def predict_levels(self, feats):
-        """:meth:`_predict` of each feature map, in the order of ``fpn_strides``."""
-        return [self._predict(level, *self._branches(level, feat)) for level, feat in enumerate(feats)]
+    def predict_level(self, level, feat):
+        return self._predict(level, *self._branches(level, feat))
 
     def forward(self, feats, targets=None):
         """Losses in training, raw outputs in evaluation.

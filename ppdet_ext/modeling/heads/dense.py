@@ -115,6 +115,14 @@ class DenseHead(nn.Layer):
                 f"{type(self).__name__}: {len(feats)} feature maps for {len(self.fpn_strides)} fpn_strides"
             )
 
+    def predict_level(self, level, feat):
+        """Class logits and box outputs, [B, K, h, w] each, of a level's feature map [B, C_i, h, w]."""
+        raise NotImplementedError
+
+    def predict_levels(self, feats):
+        """:meth:`predict_level` of each feature map, in the order of ``fpn_strides``."""
+        return [self.predict_level(level, feat) for level, feat in enumerate(feats)]
+
     def decode(self, outputs):
         """Raw boxes of evaluation outputs.
 

@@ -99,9 +99,9 @@ class EfficientDetHead(DenseHead):
         self.class_net = net(num_classes, CLASS_BIAS)
         self.box_net = net(4, 0.0)
 
-    def predict_levels(self, feats):
-        """Class logits [B, A * C, h, w] and codes [B, A * 4, h, w] of each level, an anchor's together."""
-        return [(self.class_net(feat, level), self.box_net(feat, level)) for level, feat in enumerate(feats)]
+    def predict_level(self, level, feat):
+        """Class logits [B, A * C, h, w] and codes [B, A * 4, h, w] of a level, an anchor's together."""
+        return self.class_net(feat, level), self.box_net(feat, level)
 
     def forward(self, feats, targets=None):
         """Losses in training, raw outputs in evaluation.

@@ -8,6 +8,7 @@ from ppdet_ext.nn import ConvNormAct, CSPStage, DropBlock
 from ppdet_ext.nn.activation import build_activation
 from ppdet_ext.nn.resize import upsample_like
 
+from ..parts import Part
 from ..scaling import scale_depth, scale_width
 from .pyramid import Pyramid
 
@@ -145,3 +146,15 @@ class CSPRepPAN(Pyramid):
             x = self.pan_stages[i](paddle.concat([self.pan_routes[i](x), down[i]], axis=1))
             up.append(x)
         return up[::-1]
+
+    def parts(self):
+        """The nodes of the way down, then of the way up (list[Part])."""
+        levels = len(self.fpn_stages)
+        nodes = [Part("down", (self.fpn_stages[0],), (levels - 1,))]
+        for i, route in enumerate(self.fpn_routes):
+            reads = (levels - 2 - i, levels + i)
+            nodes.append(Part("down", (route, self.fpn_stages[i + 1]), reads))
+        for i in reversed(range(levels - 1)):
+            reads = (levels + i, levels + len(nodes) - 1)
+            nodes.append(Part("up", (self.pan_routes[i], self.pan_stages[i]), reads))
+        return nodes

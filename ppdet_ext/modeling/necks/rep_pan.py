@@ -14,6 +14,7 @@ from ppdet_ext.nn import (
     set_batch_norm,
 )
 
+from ..parts import Part
 from ..scaling import scale_depth, scale_width_by_8
 from .pyramid import Pyramid
 
@@ -146,6 +147,22 @@ class RepPAN(Pyramid):
             x = stage(paddle.concat([down(x), aside], axis=1))
             out.append(x)
         return out[::-1]
+
+    def parts(self):
+        """The nodes of the way down, then of the way up (list[Part]).
+
+        A node of the way down ends with the 1x1 that the way up and the next node read.
+        """
+        incoming = len(self.reduce) + 1 + self.finer
+        nodes = [Part("down", (self.reduce[0],), (incoming - 1,))]
+        for i, (join, stage) in enumerate(zip(self.join, self.top_down)):
+            coarsest = incoming - 2 - i
+            reads = (*range(coarsest, coarsest - 1 - self.finer, -1), incoming + i)
+            nodes.append(Part("down", (join, stage, *self.reduce[i + 1 : i + 2]), reads))
+        for i, (down, stage) in enumerate(zip(self.down, self.bottom_up)):
+            aside = incoming + len(self.reduce) - 1 - i
+            nodes.append(Part("up", (down, stage), (aside, incoming + len(nodes) - 1)))
+        return nodes
 
 
 @register

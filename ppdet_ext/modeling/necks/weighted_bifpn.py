@@ -5,6 +5,7 @@ from ppdet.core.workspace import register, serializable
 
 from ppdet_ext.nn import ConvNormAct, set_batch_norm
 
+from ..parts import Part
 from .bifpn_node import FusionNode, Resample
 from .bifpn_topology import make_topology, map_names, output_maps
 from .pyramid import Pyramid
@@ -187,6 +188,20 @@ class WeightedBiFPN(Pyramid):
         for cell in self.cells:
             maps = cell(maps)
         return maps[::-1] if self.coarsest_first else maps
+
+    def parts(self):
+        """The levels beyond the backbone's, then the nodes of each cell (list[Part])."""
+        levels, extra = len(self._channels), len(self.extra)
+        maps = list(range(levels))  # what a cell reads, by the numbers of Part
+        nodes = [Part("in", (layer,), (levels - extra + i - 1,)) for i, layer in enumerate(self.extra)]
+        names = map_names(self.topology.nodes, self.first_level, levels)[levels:]
+        for number, cell in enumerate(self.cells):
+            for name, node in zip(names, cell.nodes):
+                reads = tuple(maps[offset] for offset in node.inputs)
+                nodes.append(Part(name.split()[1], (node,), reads, f"cell {number + 1}"))
+                maps.append(levels - extra + len(nodes) - 1)
+            maps = [maps[offset] for offset in cell.outputs]
+        return nodes
 
     def fusion_weights(self):
         """What each node makes of the maps that it reads, for a plot.

@@ -1,0 +1,1 @@
+"""What a training came to: pictures, tables, a model card, and one HTML page that holds them all."""

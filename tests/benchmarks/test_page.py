@@ -1,0 +1,82 @@
+import common
+import markers
+import page
+import pytest
+import suite
+import tables
+
+RESULTS = common.read_json(page.RESULTS)
+
+
+def with_figures(name, figures):
+    return {"benchmarks": {name: {"status": "measured", "figures": figures}}}
+
+
+def test_page_and_docs_are_in_step():
+    assert [str(path.relative_to(common.ROOT)) for path in page.stale(RESULTS)] == []
+
+
+def test_plots_are_there_and_no_others():
+    plots = {path.stem for path in (page.PAGE.parent / page.PLOTS).glob("*.png")}
+    figures = {name: entry["figures"] for name, entry in RESULTS["benchmarks"].items()}
+    assert plots == {name for name, found in figures.items() if found and page.plotted(name, found)}
+
+
+def test_every_benchmark_has_an_entry_that_says_where_it_stands():
+    assert list(RESULTS["benchmarks"]) == list(suite.SUITE)
+    for name, entry in RESULTS["benchmarks"].items():
+        common.check_figures(entry["figures"])
+        assert entry["command"] == suite.shown(suite.SUITE[name])
+        assert entry["status"] in ("measured", "failed", "not measured", "recorded earlier")
+        assert bool(entry["figures"]) == (entry["status"] in ("measured", "recorded earlier"))
+        assert entry["status"] == "measured" or entry["reason"]
+        assert "quick" not in entry
+
+
+def test_every_table_can_be_made():
+    for name in tables.TABLES:
+        lines = tables.lines_of(RESULTS, name)
+        assert (
+            len(lines) == 1
+            or len({line.replace("---|", "|").count("|") for line in lines[:1] + lines[2:]}) == 1
+        )
+
+
+def test_a_table_is_filled_from_the_figures():
+    results = with_figures("recompute", {
+        "kept": {"peak_mb": 2000, "seconds": 1.0},
+        "recomputed": {"peak_mb": 1000, "seconds": 1.5, "memory": 0.5, "time": 1.5},
+    })  # fmt: skip
+    text = "before\n<!-- benchmarks:recompute -->\nold\n<!-- /benchmarks -->\nafter\n"
+    filled = markers.fill(text, results, "a.md")
+    assert "| `recompute: true` | 1,000 MB (0.50) | 1.50 |\n<!-- /benchmarks -->\nafter" in filled
+    assert "old" not in filled
+    assert markers.fill(filled, results, "a.md") == filled
+
+
+def test_a_table_without_figures_says_why():
+    results = {"benchmarks": {"tta": {"status": "not measured", "reason": "no model", "figures": {}}}}
+    assert tables.lines_of(results, "tta") == ["*Not measured: no model.*"]
+    assert tables.lines_of({"benchmarks": {}}, "tta") == ["*Not measured: it has not run.*"]
+
+
+def test_a_figure_in_a_sentence_is_filled_and_scaled():
+    results = with_figures("reader", {"nano, 320": {"step_ms": 1234.5}})
+    text = "a step of <!-- figure:reader/nano, 320/step_ms *0.001 .2f -->9<!-- /figure --> s"
+    assert markers.fill(text, results, "a.md") == text.replace(">9<", ">1.23<")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<!-- benchmarks:nothing -->\n<!-- /benchmarks -->",
+        "<!-- benchmarks:tta -->\n| a table without an end |",
+        "<!-- figure:reader/nano/step_ms .2f -->9",
+        "<!-- figure:reader/nano .2f -->9<!-- /figure -->",
+        "<!-- figure:reader/nano/nothing .2f -->9<!-- /figure -->",
+        "<!-- figure:nothing/nano/step_ms .2f -->9<!-- /figure -->",
+    ],
+)
+def test_a_marker_that_is_wrong_is_named(text):
+    with pytest.raises(ValueError, match=r"^a\.md: "):
+        markers.fill(text, with_figures("reader", {"nano": {"step_ms": 1.0}}), "a.md")

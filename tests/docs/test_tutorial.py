@@ -1,0 +1,50 @@
+"""The tutorial is run as it is written: every block of commands, in order, in an empty folder."""
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from ppdet_ext import compat
+from tests.training.tiny import run_python
+
+from .pages import ROOT
+
+PAGE = ROOT / "docs" / "tutorial.md"
+# A block stays out by a comment above it that says why.
+BLOCK = re.compile(r"(?:^<!-- not run: ([^\n]+) -->\n)?^```bash\n(.*?)^```", re.M | re.S)
+SHELL = "import os, sys; os.execvp('bash', ['bash', '-euo', 'pipefail', '-c', sys.argv[1]])"
+# Of all blocks; on a free core they take a third of it.
+SECONDS = 540
+
+
+def blocks():
+    """(why it stays out, or '', the commands) of every block of the page."""
+    return BLOCK.findall(PAGE.read_text(encoding="utf-8"))
+
+
+def test_every_block_is_found_and_few_stay_out():
+    found = blocks()
+    assert len(found) == PAGE.read_text(encoding="utf-8").count("```bash") > 8
+    assert sum(bool(reason) for reason, _ in found) <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not compat.quantizes(), reason="PaddleSlim quantises with Paddle 2.6 only")
+def test_the_page_works_as_it_stands(tmp_path):
+    pytest.importorskip("onnxruntime")
+    here = Path(sys.executable).parent
+    if not (here / "ppdet-ext").exists():
+        pytest.skip("ppdet_ext is not installed here, so there is no command")
+    env = {"PATH": f"{here}{os.pathsep}{os.environ['PATH']}"}
+    for reason, commands in blocks():
+        if not reason:
+            run = run_python(["-c", SHELL, commands], tmp_path, timeout=SECONDS, env=env)
+            assert run.status == 0, f"{commands}\n{run.log[-3000:]}"
+    found = json.loads((tmp_path / "output" / "device" / "predictions.json").read_text())
+    assert found and re.search(r"^\d 0\.\d+ \[", run.out, re.M), "the device sees nothing"
+    for file in ("output/check", "output/show/contact_sheet.jpg", "output/own/report/report.html", "int8/model.onnx"):
+        assert (tmp_path / file).exists(), file
