@@ -11,22 +11,20 @@ as three forward passes, of which the exchange of gradients can hide behind the 
 """
 
 import argparse
-import json
 import math
 import os
-import sys
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from common import ROOT, add_json_argument, write_report
 
-from ppdet_ext.config import load_config  # noqa: E402,I001  before paddle: it keeps zlib alive
+# isort: split
+import paddle
+from ppdet.core.workspace import create
 
-import paddle  # noqa: E402
-from ppdet.core.workspace import create  # noqa: E402
-
-from ppdet_ext.evaluation.text_table import align  # noqa: E402
-from ppdet_ext.nn.cost import multiply_accumulates, trainable_parameters  # noqa: E402
-from ppdet_ext.training.learning_rate import scaled_rate  # noqa: E402
-from ppdet_ext.training.step import COMM_BUFFER  # noqa: E402
+from ppdet_ext.config import load_config
+from ppdet_ext.evaluation.text_table import align
+from ppdet_ext.nn.cost import multiply_accumulates, trainable_parameters
+from ppdet_ext.training.learning_rate import scaled_rate
+from ppdet_ext.training.step import COMM_BUFFER
 
 CONFIGS = (
     "ppyoloe/ppyoloe_nano_coco",
@@ -48,7 +46,7 @@ NORMS = (paddle.nn.BatchNorm2D, paddle.nn.SyncBatchNorm)
 
 def count(config, size):
     """What is in a model, and the recipe that it comes with."""
-    cfg = load_config(os.path.join("configs", f"{config}.yml"), {"norm_type": "bn"})
+    cfg = load_config(str(ROOT / "configs" / f"{config}.yml"), {"norm_type": "bn"})
     model = create(cfg.architecture)
     model.train()
     gradients = FLOAT * trainable_parameters(model)
@@ -158,6 +156,17 @@ def print_plan(name, plans):
     print("\n".join(["", name, *align([heads], rows)]))
 
 
+def quoted(report):
+    """What the docs quote: a row a model, and one a model and number of GPUs."""
+    kept = ("parameters", "gradient_bytes", "buckets", "sync_bn_layers", "sync_bn_bytes", "checkpoint_bytes")
+    found = {model["model"]: {key: model[key] for key in kept} for model in report["models"]}
+    for model, plans in report["plans"].items():
+        for row in plans:
+            name = f"{model}, {row['gpus']} GPUs"
+            found[name] = {key: value for key, value in row.items() if key != "gpus"}
+    return found
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--configs", nargs="+", default=CONFIGS, help="under configs/, without .yml")
@@ -172,7 +181,7 @@ def main():
     parser.add_argument("--reader-ms", type=float, default=15.0, help="assumed: of a core for an image")
     parser.add_argument("--image-kb", type=float, default=165.0, help="of a file; COCO's 118,287 are 19.5 GB")
     parser.add_argument("--images", type=int, default=118287, help="of an epoch; COCO's")
-    parser.add_argument("--json", metavar="FILE")
+    add_json_argument(parser)
     args = parser.parse_args()
     paddle.set_device("cpu")
     models = [count(config, args.size) for config in args.configs]
@@ -180,10 +189,8 @@ def main():
     plans = {model["model"]: [plan(model, gpus, args) for gpus in args.gpus] for model in models}
     for model in models:
         print_plan(model["model"], plans[model["model"]])
-    if args.json:
-        os.makedirs(os.path.dirname(args.json) or ".", exist_ok=True)
-        with open(args.json, "w", encoding="utf-8") as file:
-            json.dump({"assumed": vars(args), "models": models, "plans": plans}, file, indent=2)
+    report = {"assumed": vars(args), "models": models, "plans": plans}
+    write_report(args.json, report, quoted(report))
 
 
 if __name__ == "__main__":

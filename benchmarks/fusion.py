@@ -8,35 +8,29 @@ those of the three fusions that weigh must be the same. Exit status 1 if they ar
 """
 
 import argparse
-import json
 import os
 import sys
 import tempfile
-import time
 from collections import Counter
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-import ppdet_ext  # noqa: E402, F401  (before Paddle: it protects against a fault of its zlib)
+from common import ROOT, add_json_argument, timed, turns, write_report
 
 # isort: split
-import numpy as np  # noqa: E402
-import onnx  # noqa: E402
-import paddle  # noqa: E402
-from ppdet.core.workspace import create  # noqa: E402
-from tqdm import tqdm, trange  # noqa: E402
+import numpy as np
+import onnx
+import paddle
+from ppdet.core.workspace import create
+from tqdm import tqdm
 
-from ppdet_ext.config import load_config  # noqa: E402
-from ppdet_ext.environment import machine  # noqa: E402
-from ppdet_ext.evaluation.bench.numbers import quartiles  # noqa: E402
-from ppdet_ext.evaluation.bench.process import silent_stdout  # noqa: E402
-from ppdet_ext.evaluation.bench.table import spread  # noqa: E402
-from ppdet_ext.evaluation.text_table import align  # noqa: E402
-from ppdet_ext.export.graph import RawGraph, deployed  # noqa: E402
-from ppdet_ext.export.onnx_model import save_onnx  # noqa: E402
-from ppdet_ext.export.paddle_model import save_paddle  # noqa: E402
+from ppdet_ext.config import load_config
+from ppdet_ext.environment import machine
+from ppdet_ext.evaluation.bench.numbers import quartiles
+from ppdet_ext.evaluation.bench.process import silent_stdout
+from ppdet_ext.evaluation.bench.table import spread
+from ppdet_ext.evaluation.text_table import align
+from ppdet_ext.export.graph import RawGraph, deployed
+from ppdet_ext.export.onnx_model import save_onnx
+from ppdet_ext.export.paddle_model import save_paddle
 
 CONFIG = "configs/efficientdet/efficientdet_d0_coco.yml"
 YARDSTICK, WEIGHING = "fast", ("fast", "softmax", "unbounded")
@@ -84,27 +78,24 @@ def deployed_step(model, folder, side, threads):
     return lambda: session.run(None, {"image": image}), ops
 
 
-def interleaved(steps, rounds):
-    """Seconds of each function in each round: {name: [rounds]}."""
-    for step in steps.values():
-        step()
-    seconds = {name: [] for name in steps}
-    for _ in trange(rounds, unit="round"):
-        for name, step in steps.items():
-            start = time.perf_counter()
-            step()
-            seconds[name].append(time.perf_counter() - start)
-    return seconds
-
-
 def report_rows(steps, rounds):
     """{fusion: {'ms', 'ratio' to the yardstick}}, each with quartiles."""
-    seconds = interleaved(steps, rounds)
+    seconds = turns({name: timed(step) for name, step in steps.items()}, rounds, warmup=1)
     base = np.array(seconds[YARDSTICK])
     return {
         name: {"ms": quartiles(values, 1000), "ratio": quartiles(np.array(values) / base)}
         for name, values in seconds.items()
     }
+
+
+def quoted(report):
+    """What the docs quote: milliseconds and ratio to the yardstick, in training and deployed."""
+    found = {fusion: {} for fusion in FUSIONS}
+    for fusion, row in found.items():
+        for phase in (IN_TRAINING, DEPLOYED):
+            row[f"{phase}_ms"] = report[phase][fusion]["ms"]["median"]
+            row[f"{phase}_ratio"] = report[phase][fusion]["ratio"]["median"]
+    return {**found, "graphs": {"same": report["same_graph"]}}
 
 
 def table(report):
@@ -127,7 +118,7 @@ def main():
     parser.add_argument("--size", type=int, default=512, help="side of the image (512)")
     parser.add_argument("--batch", type=int, default=2, help="of the training step (2)")
     parser.add_argument("--rounds", type=int, default=20, help="turns of each (20)")
-    parser.add_argument("--json", metavar="FILE", help="where to write the report")
+    add_json_argument(parser)
     args = parser.parse_args()
     threads = machine()["cores"]
     models = {fusion: make_model(fusion) for fusion in FUSIONS}
@@ -140,9 +131,7 @@ def main():
             steps[fusion], graphs[fusion] = deployed_step(model, place, args.size, threads)
         report[DEPLOYED] = report_rows(steps, args.rounds)
     report["same_graph"] = all(graphs[fusion] == graphs[YARDSTICK] for fusion in WEIGHING)
-    if args.json:
-        os.makedirs(os.path.dirname(args.json) or ".", exist_ok=True)
-        Path(args.json).write_text(json.dumps(report, indent=1), encoding="utf-8")
+    write_report(args.json, report, quoted(report))
     print(table(report))
     return 0 if report["same_graph"] else 1
 

@@ -1,87 +1,31 @@
 """What INT8 costs in AP: FP32, after training, with a budget, and trained for it; in every engine.
 
-    .venv/bin/python benchmarks/int8_accuracy.py --data blood_cells=BCCD --json output/benchmarks/int8.json
+    .venv/bin/python benchmarks/int8_accuracy.py --data bccd=BCCD --json output/benchmarks/int8.json
 
-It runs the commands a user would (`ppdet-ext export`, `quantize ptq`, `verify`) on trained models; CASES says
-which, and what trains them. A model whose weights are not there is not measured. Exit status 1 if a bar is
-missed or a hop fails.
+It runs the commands a user would (`ppdet-ext export`, `quantize ptq`, `verify`) on the trained models of
+CASES, which `benchmarks/trainings.py` trains. A model whose weights are not there is not measured. Exit
+status 1 if a bar is missed or a hop fails.
 """
 
 import argparse
-import json
 import os
-import subprocess
 import sys
 import tempfile
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from common import ROOT, add_json_argument, read_json, run_cli, write_report
+from trained_models import MODELS, add_data_argument, data_of, data_options
 
-from ppdet_ext.environment import machine  # noqa: E402
-from ppdet_ext.evaluation.text_table import align  # noqa: E402
+from ppdet_ext.environment import machine
+from ppdet_ext.evaluation.text_table import align
 
-# name: data set, config, float weights and, where it is trained for INT8, slim config and weights of QAT. By
-#   tools/train.py -c CONFIG --eval        and        tools/train.py -c CONFIG --slim_config SLIM --eval
-# (with swish and YOLOv6: -o pretrain_weights=... save_dir=..., see slim configs; RepOptimizer: search first).
-CASES = {
-    "demo, ReLU": (
-        "demo",
-        "configs/demo/ppyoloe_nano_demo.yml",
-        "output/demo/training/ppyoloe_nano_demo/model_final",
-        "configs/slim/qat/demo_qat.yml",
-        "output/demo_qat/model_final",
-    ),
-    "demo, swish": (
-        "demo",
-        "configs/demo/ppyoloe_nano_swish_demo.yml",
-        "output/ppyoloe_nano_swish_demo/model_final",
-        "configs/slim/qat/demo_qat.yml",
-        "output/swish/demo_qat/model_final",
-    ),
-    "blood cells, ReLU": (
-        "blood_cells",
-        "configs/applications/blood_cells.yml",
-        "output/blood_cells/best_model",
-        "configs/slim/qat/blood_cells_qat.yml",
-        "output/blood_cells_qat/best_model",
-    ),
-    "blood cells, swish": (
-        "blood_cells",
-        "configs/applications/blood_cells_swish.yml",
-        "output/blood_cells_swish/best_model",
-        "configs/slim/qat/blood_cells_qat.yml",
-        "output/swish/blood_cells_qat/best_model",
-    ),
-    "demo, YOLOv6": (
-        "demo",
-        "configs/demo/yolov6_nano_demo.yml",
-        "output/yolov6_nano_demo/model_final",
-        "configs/slim/qat/demo_qat.yml",
-        "output/yolov6/demo_qat/model_final",
-    ),
-    "demo, YOLOv6 with QARepVGG": (
-        "demo",
-        "configs/demo/yolov6_nano_qarep_demo.yml",
-        "output/yolov6_nano_qarep_demo/model_final",
-    ),
-    "demo, YOLOv6 with RepOptimizer": (
-        "demo",
-        "configs/demo/yolov6_nano_repopt_demo.yml",
-        "output/yolov6_nano_repopt_demo/model_final",
-    ),
-    "demo, PP-YOLOE with BiFPN": (
-        "demo",
-        "configs/demo/ppyoloe_bifpn_nano_demo.yml",
-        "output/ppyoloe_bifpn_nano_demo/model_final",
-    ),
-    "demo, EfficientDet": (
-        "demo",
-        "configs/demo/efficientdet_nano_demo.yml",
-        "output/efficientdet_nano_demo/model_final",
-    ),
-}
-COMMAND = "import sys; from ppdet_ext.cli import main; sys.exit(main())"
+# Those of MODELS that are quantised; where there is a '..., QAT', it is trained for INT8, too.
+CASES = [name for name in MODELS if not name.endswith(", QAT") and f"{name}, QAT" in MODELS]
+CASES += [
+    "demo, YOLOv6 with QARepVGG",
+    "demo, YOLOv6 with RepOptimizer",
+    "demo, PP-YOLOE with BiFPN",
+    "demo, EfficientDet",
+]
 BUDGET = 0.5
 # Points of AP that a row may lose in each engine against the float model as trained.
 FP32, PTQ, BUDGETED, QAT = "FP32", "after training", f"--max-drop {BUDGET}", "in training (QAT)"
@@ -98,11 +42,9 @@ def measure(case, folder, data, images):
     Raises:
         RuntimeError: a command failed; its last line is the reason.
     """
-    name, config, weights, *trained = CASES[case]
-    options = [f"weights={weights}"]
-    if name in data:
-        options += [f"{key}.dataset_dir={data[name]}" for key in ("TrainDataset", "EvalDataset")]
-    float_model = ["-c", config, "-o", *options]
+    model, trained = MODELS[case], MODELS.get(f"{case}, QAT")
+    options = data_options(model, data)
+    float_model = ["-c", model.config, "-o", f"weights={model.weights}", *options]
     quantize = ["quantize", "ptq", *float_model, "--images", str(images)]
     ways = {
         FP32: (["export", *float_model], float_model),
@@ -110,37 +52,21 @@ def measure(case, folder, data, images):
         BUDGETED: ([*quantize, "--max-drop", str(BUDGET)], float_model),
     }
     if trained:
-        slim, qat = trained
-        model = ["-c", config, "--slim_config", slim, "-o", f"weights={qat}", *options[1:]]
-        ways[QAT] = (["export", *model], model)
+        slim_model = ["-c", model.config, "--slim_config", trained.slim]
+        slim_model += ["-o", f"weights={trained.weights}", *options]
+        ways[QAT] = (["export", *slim_model], slim_model)
     rows = {}
-    for row, (command, model) in ways.items():
-        if row == QAT and not os.path.isfile(qat + ".pdparams"):
+    for row, (command, described) in ways.items():
+        if row == QAT and not (ROOT / f"{trained.weights}.pdparams").is_file():
             rows[row] = None
             continue
         output = os.path.join(folder, f"{case} {row}".replace(" ", "_"))
-        run([*command, "--to", *TARGETS, "--output", output])
+        run_cli([*command, "--to", *TARGETS, "--output", output])
         report = os.path.join(folder, "report.json")
-        run(["verify", "--model", output, *model, "--json", report], statuses=(0, 1))
-        rows[row] = json.loads(Path(report).read_text(encoding="utf-8"))
-        manifest = json.loads(Path(output, "export.json").read_text(encoding="utf-8"))
-        rows[row]["quantization"] = manifest.get("quantization")
+        run_cli(["verify", "--model", output, *described, "--json", report], statuses=(0, 1))
+        rows[row] = read_json(report)
+        rows[row]["quantization"] = read_json(os.path.join(output, "export.json")).get("quantization")
     return rows
-
-
-def run(arguments, statuses=(0,)):
-    """Runs ppdet-ext; its output is shown if it fails."""
-    done = subprocess.run(
-        [sys.executable, "-c", COMMAND, *arguments],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    )
-    if done.returncode not in statuses:
-        print(done.stdout, file=sys.stderr)
-        raise RuntimeError((done.stdout.strip().splitlines() or ["no message"])[-1])
 
 
 def judge(cases):
@@ -162,6 +88,30 @@ def judge(cases):
 
 def _hop(report, engine):
     return report and next((hop for hop in report["hops"] if hop["hop"] == engine), None)
+
+
+def quoted(report):
+    """What the docs quote: AP of each case and row, as trained and in every engine, and its float layers."""
+    found = {}
+    for case, rows in report["cases"].items():
+        for row, result in rows.items():
+            if result is None:
+                continue
+            hops = {engine: _hop(result, engine) for engine in ENGINES}
+            missed = [engine for engine, hop in hops.items() if hop and _missed(report, case, row, engine)]
+            kept = (result["quantization"] or {}).get("float_layers")
+            found[f"{case}; {row}"] = {
+                "as_trained": result["hops"][0]["ap"],
+                **{engine: hop and hop.get("ap") for engine, hop in hops.items()},
+                "missed": missed,
+                "float_layers": None if kept is None else len(kept),
+            }
+    return found
+
+
+def _missed(report, case, row, engine):
+    name = f"{case}, {row}, {engine}"
+    return any(bar["bar"] == name and not bar["passed"] for bar in report["bars"])
 
 
 def table(report):
@@ -196,31 +146,29 @@ def _cell(hop):
 def parse():
     """The command's arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES), help="(default: all)")
     parser.add_argument(
-        "--data", nargs="+", default=[], metavar="NAME=FOLDER", help="where demo and blood_cells are"
+        "--cases", nargs="+", choices=CASES, default=CASES, metavar="CASE", help="(default: all)"
     )
+    add_data_argument(parser)
     parser.add_argument("--images", type=int, default=64, help="to calibrate on (64)")
-    parser.add_argument("--json", metavar="FILE", help="where to write the report")
+    add_json_argument(parser)
     return parser.parse_args()
 
 
 def main():
     args = parse()
-    data = dict(entry.split("=", 1) for entry in args.data)
+    data = data_of(args)
     cases, not_measured = {}, {}
     with tempfile.TemporaryDirectory() as folder:
         for case in args.cases:
-            weights = CASES[case][2] + ".pdparams"
-            if not os.path.isfile(ROOT / weights):
-                not_measured[case] = f"no {weights}; train {CASES[case][1]}"
+            weights = f"{MODELS[case].weights}.pdparams"
+            if not (ROOT / weights).is_file():
+                not_measured[case] = f"no {weights}; run benchmarks/trainings.py"
                 continue
             print(f"{case} ...", file=sys.stderr, flush=True)
             cases[case] = measure(case, folder, data, args.images)
     report = {"machine": machine(), "cases": cases, "not_measured": not_measured, "bars": judge(cases)}
-    if args.json:
-        os.makedirs(os.path.dirname(args.json) or ".", exist_ok=True)
-        Path(args.json).write_text(json.dumps(report, indent=1), encoding="utf-8")
+    write_report(args.json, report, quoted(report))
     print(table(report))
     measured = [bar for bar in report["bars"] if bar["value"] is not None]
     return 0 if not not_measured and all(bar["passed"] for bar in measured) else 1

@@ -9,26 +9,22 @@ round. The bars are for processors with VNNI: on others they are not judged. Exi
 """
 
 import argparse
-import json
 import os
 import sys
 import tempfile
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from common import add_json_argument, write_report
+from deployment import CASES, DEPLOY, ENGINES
 
-from deployment import CASES, DEPLOY, ENGINES  # noqa: E402
-
-from ppdet_ext.compat import is_importable  # noqa: E402
-from ppdet_ext.environment import machine  # noqa: E402
-from ppdet_ext.evaluation.bench.benchmark import CASE, surroundings  # noqa: E402
-from ppdet_ext.evaluation.bench.images import choose_images, photographs  # noqa: E402
-from ppdet_ext.evaluation.bench.numbers import latencies, ratio  # noqa: E402
-from ppdet_ext.evaluation.bench.process import silent_stdout  # noqa: E402
-from ppdet_ext.evaluation.bench.rounds import MEASURED, Case, Plan, interleave  # noqa: E402
-from ppdet_ext.evaluation.bench.table import heading, number, reason, spread, warnings  # noqa: E402
-from ppdet_ext.evaluation.text_table import align  # noqa: E402
+from ppdet_ext.compat import is_importable
+from ppdet_ext.environment import machine
+from ppdet_ext.evaluation.bench.benchmark import CASE, surroundings
+from ppdet_ext.evaluation.bench.images import choose_images, photographs
+from ppdet_ext.evaluation.bench.numbers import latencies, ratio
+from ppdet_ext.evaluation.bench.process import silent_stdout
+from ppdet_ext.evaluation.bench.rounds import MEASURED, Case, Plan, interleave
+from ppdet_ext.evaluation.bench.table import heading, number, reason, spread, warnings
+from ppdet_ext.evaluation.text_table import align
 
 CONFIGS = {
     "nano, ReLU": "configs/ppyoloe/ppyoloe_nano_relu_coco.yml",
@@ -117,6 +113,20 @@ def judge(rows, isa):
     return bars
 
 
+def quoted(report):
+    """What the docs quote: milliseconds, ratio and MiB of each row."""
+    found = {}
+    for row in report["rows"]:
+        if row["status"] == MEASURED:
+            times = row["ratio"]["median"] if row.get("ratio") else None
+            found[row["name"].replace("/", "_")] = {
+                "ms": row["ms"]["median"],
+                "ratio": times,
+                "model_mib": row["model_mib"],
+            }
+    return found
+
+
 def table(report):
     """The report as text."""
     body = []
@@ -146,7 +156,7 @@ def parse():
     parser.add_argument(
         "--seconds", type=float, default=600, help="begin no round that would end later (600)"
     )
-    parser.add_argument("--json", metavar="FILE", help="where to write the report")
+    add_json_argument(parser)
     args = parser.parse_args()
     if args.checkout and END_TO_END not in args.networks:
         parser.error(f"--checkout compares with the network '{END_TO_END}'; name it in --networks")
@@ -182,9 +192,7 @@ def main():
         "rows": rows,
         "bars": judge(rows, about["machine"]["isa"]),
     }
-    if args.json:
-        os.makedirs(os.path.dirname(args.json) or ".", exist_ok=True)
-        Path(args.json).write_text(json.dumps(report, indent=1), encoding="utf-8")
+    write_report(args.json, report, quoted(report))
     print(table(report))
     complete = all(row["status"] == MEASURED for row in rows)
     return 0 if complete and not any(bar["passed"] is False for bar in report["bars"]) else 1

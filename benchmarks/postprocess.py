@@ -9,29 +9,25 @@ classes, in which objects make heaps of candidates around them, as a trained PP-
 """
 
 import argparse
-import json
-import os
 import statistics
-import sys
 import tempfile
 import time
 from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from common import add_json_argument, timed, turns, write_report
 
-import ppdet_ext  # noqa: E402,F401,I001  before paddle: it keeps zlib alive
+# isort: split
+import cv2
+import numpy as np
+import yaml
 
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
-import yaml  # noqa: E402
-
-from ppdet_ext.runtime import Detector, detector  # noqa: E402
-from ppdet_ext.runtime.image import read_image  # noqa: E402
-from ppdet_ext.runtime.nms import NMS  # noqa: E402
-from ppdet_ext.runtime.operators import NetworkImage  # noqa: E402
-from ppdet_ext.runtime.postprocess import Postprocess  # noqa: E402
-from ppdet_ext.runtime.preprocess import Preprocess  # noqa: E402
+from ppdet_ext.runtime import Detector, detector
+from ppdet_ext.runtime.image import read_image
+from ppdet_ext.runtime.nms import NMS
+from ppdet_ext.runtime.operators import NetworkImage
+from ppdet_ext.runtime.postprocess import Postprocess
+from ppdet_ext.runtime.preprocess import Preprocess
 
 SIZE, CLASSES = 640, 80
 NAMES = [f"class {number}" for number in range(CLASSES)]
@@ -86,14 +82,12 @@ def draw_outputs(candidates, seed=0):
 
 def measure(rounds, *functions):
     """Median milliseconds of each, run in turn; None for None."""
-    times = [[] for _ in functions]
-    for _ in range(rounds + 2):
-        for function, each in zip(functions, times):
-            if function:
-                start = time.perf_counter()
-                function()
-                each.append((time.perf_counter() - start) * 1e3)
-    return [statistics.median(each[2:]) if each else None for each in times]
+    calls = {number: timed(function) for number, function in enumerate(functions) if function}
+    seconds = turns(calls, rounds, warmup=2)
+    return [
+        1e3 * statistics.median(seconds[number]) if number in seconds else None
+        for number in range(len(functions))
+    ]
 
 
 def preprocessing(rounds, picture):
@@ -206,12 +200,20 @@ def same(ours, theirs, tolerance=0.0):
         raise SystemExit("the results differ")
 
 
+def quoted(report):
+    """What the docs quote: milliseconds of each part, ours and PaddleDetection's."""
+    return {
+        row["part"].replace("/", "_"): {key: row[key] for key in ("ours_ms", "upstream_ms")}
+        for row in report["rows"]
+    }
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--candidates", nargs="+", type=int, default=[1000, 3000, 5000])
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--threads", type=int, default=1, help="of OpenCV")
-    parser.add_argument("--json", metavar="FILE")
+    add_json_argument(parser)
     args = parser.parse_args()
     cv2.setNumThreads(args.threads)
     rng = np.random.default_rng(0)
@@ -227,10 +229,8 @@ def main():
             rows.append({"part": part, "ours_ms": ours, "upstream_ms": theirs})
             other = f"{theirs:>6.2f} ms {theirs / ours:>6.2f}" if theirs else f"{'-':>9} {'-':>6}"
             print(f"{ours:>6.2f} ms {other}   {part}", flush=True)
-    if args.json:
-        os.makedirs(os.path.dirname(args.json) or ".", exist_ok=True)
-        with open(args.json, "w", encoding="utf-8") as file:
-            json.dump({"rounds": args.rounds, "opencv_threads": args.threads, "rows": rows}, file, indent=2)
+    report = {"rounds": args.rounds, "opencv_threads": args.threads, "rows": rows}
+    write_report(args.json, report, quoted(report))
 
 
 if __name__ == "__main__":

@@ -19,24 +19,24 @@ import itertools
 import json
 import os
 import statistics
-import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from common import ROOT, add_json_argument, turns, write_report
 
-import ppdet_ext  # noqa: E402,I001  before paddle: it keeps zlib alive
+# isort: split
+import cv2
+import numpy as np
+from tqdm import tqdm
 
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
-from tqdm import tqdm  # noqa: E402
-
-from ppdet_ext.compat import stop_reading  # noqa: E402
-from ppdet_ext.config import load_config  # noqa: E402
-from ppdet_ext.evaluation.bench.process import silent_stdout  # noqa: E402
-from ppdet_ext.evaluation.text_table import align  # noqa: E402
-from ppdet_ext.runtime.image import find_images, read_image  # noqa: E402
+import ppdet_ext
+from ppdet_ext.compat import stop_reading
+from ppdet_ext.config import load_config
+from ppdet_ext.evaluation.bench.process import silent_stdout
+from ppdet_ext.evaluation.text_table import align
+from ppdet_ext.runtime.image import find_images, read_image
 
 RECIPES = {
     "PP-YOLOE, 320 to 768": "configs/ppyoloe/ppyoloe_s_coco.yml",
@@ -93,7 +93,7 @@ def make_annotations(path, files):
 
 def configure(path, annotations, upstream, **options):
     """A config on the benchmark's images, its reader PaddleDetection's or ours."""
-    cfg = load_config(path, options)
+    cfg = load_config(str(ROOT / path), options)
     cfg.update(num_classes=80, worker_num=0)
     cfg.TrainDataset.clear()
     cfg.TrainDataset.update(
@@ -204,10 +204,7 @@ def one_process(path, annotations, rounds, images):
     sides = {name: Side(configure(path, annotations, name != "ours")) for name in names}
     same = not any("MosaicMixUp" in step for step in sides["ours"].cfg.TrainReader["sample_transforms"])
     result = {"grey_levels_apart": difference(sides, 8) if same else None}
-    measured = {name: [] for name in names}
-    for _ in range(rounds):
-        for name in names:
-            measured[name].append(sides[name].round(images))
+    measured = turns({name: partial(sides[name].round, images) for name in names}, rounds)
     result["ms"] = {name: medians(measured[name]) for name in names}
     pairs = zip(measured["PaddleDetection"], measured["ours"])
     result["times_as_fast"] = statistics.median(theirs["total"] / ours["total"] for theirs, ours in pairs)
@@ -225,18 +222,19 @@ def with_workers(path, annotations, rounds, images, workers):
     """Images a second through the reader, of both sides."""
     from ppdet.core.workspace import create
 
-    rates = {"PaddleDetection": [], "ours": []}
-    for _ in range(rounds):
-        for name, measured in rates.items():
-            configure(path, annotations, name != "ours")
-            loader = create("TrainReader")(create("TrainDataset")(), workers)
-            batches = endless(loader)
-            next(batches)  # once the workers are there
-            start = time.perf_counter()
-            for _ in range(0, images, BATCH):
-                next(batches)
-            measured.append(images / (time.perf_counter() - start))
-            loader.dataloader.close() if name == "ours" else stop_reading(loader.loader)
+    def rate(name):
+        configure(path, annotations, name != "ours")
+        loader = create("TrainReader")(create("TrainDataset")(), workers)
+        batches = endless(loader)
+        next(batches)  # once the workers are there
+        start = time.perf_counter()
+        for _ in range(0, images, BATCH):
+            next(batches)
+        found = images / (time.perf_counter() - start)
+        loader.dataloader.close() if name == "ours" else stop_reading(loader.loader)
+        return found
+
+    rates = turns({name: partial(rate, name) for name in ("PaddleDetection", "ours")}, rounds)
     ratio = statistics.median(ours / theirs for theirs, ours in zip(*rates.values()))
     return {**{name: statistics.median(found) for name, found in rates.items()}, "times_as_fast": ratio}
 
@@ -293,6 +291,19 @@ def table(name, result):
     return [*lines, f"  {rates} images/s, {result['times_as_fast']:.2f} times as fast; {said}"]
 
 
+def quoted(report):
+    """What the docs quote: images a second of each recipe in one process, the ratios, and nano's waiting."""
+    found = {}
+    for name, one in report["one_process"].items():
+        found[name] = {
+            "upstream_per_s": 1000 / one["ms"]["PaddleDetection"]["total"],
+            "ours_per_s": 1000 / one["ms"]["ours"]["total"],
+            "ratio": one["times_as_fast"],
+            "workers_ratio": report["workers"][name]["times_as_fast"],
+        }
+    return {**found, "nano": report["nano"]} if "nano" in report else found
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--images", help="folder of your own pictures")
@@ -302,7 +313,7 @@ def main():
     parser.add_argument("--workers", type=int, default=2, help="of the reader (%(default)s)")
     parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=list(RECIPES), metavar="NAME")
     parser.add_argument("--steps", type=int, default=10, help="training steps of nano; 0: none (%(default)s)")
-    parser.add_argument("--json", type=Path, help="write the figures here")
+    add_json_argument(parser)
     args = parser.parse_args()
     args.read -= args.read % BATCH
     cv2.setNumThreads(1)
@@ -334,9 +345,7 @@ def main():
                 f"{nano['step_ms']:.0f} ms and waits {nano['wait_ms']:.1f} ms for its batch "
                 f"({nano['wait_share']:.1%})"
             )
-    if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(results, indent=1))
+    write_report(args.json, results, quoted(results))
 
 
 if __name__ == "__main__":

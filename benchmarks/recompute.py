@@ -9,15 +9,12 @@ set on a CPU, of Paddle's allocator on a GPU. Both sides see the same batch; the
 
 import argparse
 import json
-import os
 import resource
 import statistics
-import subprocess
 import sys
 import time
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from common import ROOT, add_json_argument, run, write_report
 
 SIDES = {"kept": False, "recomputed": True}
 MEGABYTE = 2**20
@@ -36,13 +33,11 @@ def held(device):
 
 def measure(args, recompute):
     """One side's figures: loss, peak and parameters in MB, seconds a step."""
-    from ppdet_ext.config import load_config  # before paddle: it keeps zlib alive
-
-    # isort: split
     import numpy as np
     import paddle
     from ppdet.core.workspace import create
 
+    from ppdet_ext.config import load_config
     from ppdet_ext.training.recipe import recompute_backbone
 
     paddle.set_device(args.device)
@@ -82,15 +77,25 @@ def measure(args, recompute):
     }
 
 
+def quoted(report):
+    """What the docs quote: the peak and seconds of each side, and the ratios."""
+    found = {side: {key: report[side][key] for key in ("peak_mb", "seconds")} for side in SIDES}
+    kept, recomputed = found.values()
+    recomputed["memory"] = recomputed["peak_mb"] / kept["peak_mb"]
+    recomputed["time"] = recomputed["seconds"] / kept["seconds"]
+    return found
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("-c", "--config", default="configs/ppyoloe/ppyoloe_s_coco.yml")
+    config = str(ROOT / "configs" / "ppyoloe" / "ppyoloe_s_coco.yml")
+    parser.add_argument("-c", "--config", default=config, help="(PP-YOLOE-s)")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--size", type=int, default=640, help="pixels")
     parser.add_argument("--gts", type=int, default=10, help="boxes an image")
     parser.add_argument("--rounds", type=int, default=2, help="steps that are timed, after one that is not")
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
-    parser.add_argument("--json", metavar="FILE")
+    add_json_argument(parser)
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)  # of this program's own processes
     args = parser.parse_args()
     if args.side:
@@ -99,8 +104,7 @@ def main():
     results = {}
     for side in SIDES:
         command = [sys.executable, __file__, *sys.argv[1:], "--side", side]
-        out = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-        results[side] = json.loads(out.splitlines()[-1])
+        results[side] = json.loads(run(command).splitlines()[-1])
         print(
             f"{side:>11}: {results[side]['peak_mb']:7.0f} MB {results[side]['seconds']:7.2f} s a step",
             flush=True,
@@ -109,10 +113,8 @@ def main():
     worst = max(abs(a - b) / abs(a) for a, b in zip(kept["losses"], recomputed["losses"]))
     memory, seconds = (recomputed[key] / kept[key] for key in ("peak_mb", "seconds"))
     print(f"      ratio: {memory:7.2f}    {seconds:7.2f}      losses differ by {worst:.1e} at most")
-    if args.json:
-        os.makedirs(os.path.dirname(args.json) or ".", exist_ok=True)
-        with open(args.json, "w", encoding="utf-8") as file:
-            json.dump({"settings": vars(args), **results}, file, indent=2)
+    report = {"settings": vars(args), **results}
+    write_report(args.json, report, quoted(report))
     if worst > 1e-4:
         raise SystemExit("the losses differ")
 

@@ -9,29 +9,25 @@ Paddle's gloo through the loopback; it says how the code scales, nothing about G
 """
 
 import argparse
-import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from common import ROOT, add_json_argument, read_json, run, write_json, write_report
 
 WARMUP = 2
 
 
 def work(args):
     """What one of the processes does; the first one writes the figures."""
-    from ppdet_ext.config import load_config  # before paddle: it keeps zlib alive
-
-    # isort: split
     import paddle
     import paddle.distributed as dist
     from ppdet.core.workspace import create
     from train_step import make_batch
 
+    from ppdet_ext.config import load_config
     from ppdet_ext.nn.cost import trainable_parameters
 
     dist.init_parallel_env()
@@ -62,11 +58,10 @@ def work(args):
             "gradient_bytes": 4 * gradients.shape[0],
             "exchange_s": statistics.median(exchanges[WARMUP:]) if exchanges else None,
         }
-        with open(args.worker, "w", encoding="utf-8") as file:
-            json.dump(found, file)
+        write_json(args.worker, found)
 
 
-def run(processes, args):
+def train(processes, args):
     """The figures of so many processes."""
     with tempfile.TemporaryDirectory() as folder:
         result = os.path.join(folder, "result.json")
@@ -76,23 +71,37 @@ def run(processes, args):
         if processes > 1:
             launcher = ["-m", "paddle.distributed.launch", "--nproc_per_node", str(processes)]
             command[1:1] = [*launcher, "--log_dir", folder]
-        env = {**os.environ, "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        if done.returncode:
-            raise SystemExit(f"{processes} processes: exit status {done.returncode}\n{done.stdout[-2000:]}")
-        with open(result, encoding="utf-8") as file:
-            return json.load(file)
+        run(command, threads=1)
+        return read_json(result)
+
+
+def quoted(report):
+    """What the docs quote: images a second of each number of processes, beside one, and the exchange."""
+    first = report["rows"][0]["images_per_s"]
+    found = {}
+    for row in report["rows"]:
+        seconds = row["exchange_s"]
+        found[f"processes {row['processes']}"] = {
+            "images_per_s": row["images_per_s"],
+            "times": row["images_per_s"] / first,
+            "of_linear": row["of_linear"],
+            "gradient_mb": row["gradient_bytes"] / 1e6,
+            "exchange_ms": seconds and 1e3 * seconds,
+            "gb_per_s": row.get("gb_per_s"),
+        }
+    return found
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("-c", "--config", default=os.path.join("configs", "ppyoloe", "ppyoloe_nano_coco.yml"))
+    config = str(ROOT / "configs" / "ppyoloe" / "ppyoloe_nano_coco.yml")
+    parser.add_argument("-c", "--config", default=config, help="(PP-YOLOE nano)")
     parser.add_argument("--processes", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--batch", type=int, default=2, help="images of a process and step")
     parser.add_argument("--size", type=int, default=320, help="pixels")
     parser.add_argument("--gts", type=int, default=10, help="boxes an image")
     parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--json", metavar="FILE")
+    add_json_argument(parser)
     parser.add_argument("--worker", metavar="FILE", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
@@ -102,21 +111,20 @@ def main():
     print(f"{os.path.basename(args.config)}, {args.batch} images of {args.size} pixels a process")
     print("processes       step  images/s  of linear  all-reduce of the gradients")
     for processes in args.processes:
-        row = run(processes, args)
+        row = train(processes, args)
         rows.append(row)
         row["images_per_s"] = processes * args.batch / row["step_s"]
         row["of_linear"] = row["images_per_s"] / processes / (rows[0]["images_per_s"] / rows[0]["processes"])
         exchange = "-"
         if row["exchange_s"]:
             moved = 2 * (processes - 1) / processes * row["gradient_bytes"]
-            speed = moved / row["exchange_s"] / 1e9
-            exchange = f"{row['exchange_s'] * 1e3:.1f} ms, {moved / 1e6:.1f} MB a process, {speed:.2f} GB/s"
+            row["gb_per_s"] = moved / row["exchange_s"] / 1e9
+            exchange = f"{row['exchange_s'] * 1e3:.1f} ms, {moved / 1e6:.1f} MB a process"
+            exchange += f", {row['gb_per_s']:.2f} GB/s"
         figures = f"{row['step_s']:>8.3f} s {row['images_per_s']:>9.2f} {row['of_linear']:>9.0%}"
         print(f"{processes:>9} {figures}   {exchange}", flush=True)
-    if args.json:
-        os.makedirs(os.path.dirname(args.json) or ".", exist_ok=True)
-        with open(args.json, "w", encoding="utf-8") as file:
-            json.dump({"batch": args.batch, "size": args.size, "rows": rows}, file, indent=2)
+    report = {"batch": args.batch, "size": args.size, "rows": rows}
+    write_report(args.json, report, quoted(report))
 
 
 if __name__ == "__main__":

@@ -8,23 +8,21 @@ interleaved, so that a machine whose speed drifts favours no side: medians, and 
 """
 
 import argparse
-import json
-import os
 import statistics
-import sys
 import time
+from functools import partial
 from types import SimpleNamespace
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from common import ROOT, add_json_argument, turns, write_report
 
-from ppdet_ext.config import load_config  # noqa: E402,I001  before paddle: it keeps zlib alive
+# isort: split
+import numpy as np
+import paddle
 
-import numpy as np  # noqa: E402
-import paddle  # noqa: E402
-
-from ppdet_ext.training.ema import ModelEMA  # noqa: E402
-from ppdet_ext.training.loss_meters import LossMeters  # noqa: E402
-from ppdet_ext.training.step import TrainStep  # noqa: E402
+from ppdet_ext.config import load_config
+from ppdet_ext.training.ema import ModelEMA
+from ppdet_ext.training.loss_meters import LossMeters
+from ppdet_ext.training.step import TrainStep
 
 # Width and pixels of the images.
 MODELS = {"s": (0.50, 640), "nano": (0.25, 320)}
@@ -85,7 +83,7 @@ def build(model_name, upstream):
     from ppdet.core.workspace import create
 
     overrides = {"norm_type": "bn", "width_mult": MODELS[model_name][0], **(UPSTREAM if upstream else {})}
-    cfg = load_config(os.path.join("configs", "ppyoloe", "ppyoloe_s_coco.yml"), overrides)
+    cfg = load_config(str(ROOT / "configs" / "ppyoloe" / "ppyoloe_s_coco.yml"), overrides)
     model = create(cfg.architecture)
     model.load_meanstd(cfg.TestReader["sample_transforms"])
     model.train()
@@ -192,21 +190,30 @@ def compare(sides, batch, rounds):
     losses = [measure(side, batch)[2] for side in sides]
     if abs(losses[0] - losses[1]) > 1e-4 * abs(losses[0]):
         raise SystemExit(f"the losses differ: {losses}")
-    times, parts = [], [[], []]
-    for _ in range(rounds):
-        found = [measure(side, batch) for side in sides]
-        times.append([seconds for seconds, _, _ in found])
-        for kept, (_, seconds, _) in zip(parts, found):
-            kept.append(seconds)
-    upstream, ours = (statistics.median(column) for column in zip(*times))
-    split = [{part: statistics.median(s[part] for s in side) for part in PARTS} for side in parts]
-    ratio = statistics.median(theirs / mine for theirs, mine in times)
+    found = turns({name: partial(measure, side, batch) for name, side in zip(SIDES, sides)}, rounds)
+    times = [[seconds for seconds, _, _ in found[name]] for name in SIDES]
+    upstream, ours = (statistics.median(column) for column in times)
+    split = [
+        {part: statistics.median(s[part] for _, s, _ in found[name]) for part in PARTS} for name in SIDES
+    ]
+    ratio = statistics.median(theirs / mine for theirs, mine in zip(*times))
     return {
         "upstream_s": upstream,
         "ours_s": ours,
         "ratio": ratio,
-        "parts": dict(zip(SIDES, split)),
+        "parts": split,
         "operations": {name: operations(side, batch) for name, side in zip(SIDES, sides)},
+    }
+
+
+def quoted(report):
+    """What the docs quote: seconds, ratio and operations of each model and number of boxes."""
+    return {
+        f"{row['model']}, {row['gts']} boxes": {
+            **{key: row[key] for key in ("upstream_s", "ours_s", "ratio")},
+            **{f"{side}_operations": row["operations"][side] for side in SIDES},
+        }
+        for row in report["rows"]
     }
 
 
@@ -217,7 +224,7 @@ def main():
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--parts", action="store_true", help="print the parts of the steps, too")
-    parser.add_argument("--json", metavar="FILE")
+    add_json_argument(parser)
     args = parser.parse_args()
     paddle.set_device("cpu")
     rows = []
@@ -236,10 +243,8 @@ def main():
                 for part in PARTS:
                     theirs, mine = (row["parts"][side][part] * 1e3 for side in SIDES)
                     print(f"{part:>17} {theirs:>13.1f} ms {mine:>7.1f} ms", flush=True)
-    if args.json:
-        os.makedirs(os.path.dirname(args.json) or ".", exist_ok=True)
-        with open(args.json, "w", encoding="utf-8") as file:
-            json.dump({"batch": args.batch, "rounds": args.rounds, "rows": rows}, file, indent=2)
+    report = {"batch": args.batch, "rounds": args.rounds, "rows": rows}
+    write_report(args.json, report, quoted(report))
 
 
 if __name__ == "__main__":

@@ -9,29 +9,23 @@ rows take turns in.
 """
 
 import argparse
-import json
-import os
 import sys
 import tempfile
-import time
-from pathlib import Path
+from functools import partial
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from common import add_json_argument, timed, turns, write_report
 
-from tqdm import tqdm  # noqa: E402
-
-from ppdet_ext.cli.common import add_config_arguments, load_trainer  # noqa: E402
-from ppdet_ext.environment import machine  # noqa: E402
-from ppdet_ext.evaluation import evaluate  # noqa: E402
-from ppdet_ext.evaluation.coco import image_files, load_annotations  # noqa: E402
-from ppdet_ext.evaluation.datasets import dataset_files  # noqa: E402
-from ppdet_ext.evaluation.text_table import align  # noqa: E402
-from ppdet_ext.export import export_model  # noqa: E402
-from ppdet_ext.runtime import Detector  # noqa: E402
-from ppdet_ext.runtime.image import read_image  # noqa: E402
-from ppdet_ext.runtime.tta import TTA  # noqa: E402
-from ppdet_ext.runtime.tta.settings import MERGES  # noqa: E402
+from ppdet_ext.cli.common import add_config_arguments, load_trainer
+from ppdet_ext.environment import machine
+from ppdet_ext.evaluation import evaluate
+from ppdet_ext.evaluation.coco import image_files, load_annotations
+from ppdet_ext.evaluation.datasets import dataset_files
+from ppdet_ext.evaluation.text_table import align
+from ppdet_ext.export import export_model
+from ppdet_ext.runtime import Detector
+from ppdet_ext.runtime.image import read_image
+from ppdet_ext.runtime.tta import TTA
+from ppdet_ext.runtime.tta.settings import MERGES
 
 PLAIN = "plain"
 
@@ -49,7 +43,7 @@ def parse():
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of the engine (1)")
     parser.add_argument("--images", type=int, default=50, metavar="N", help="images to take the time of (50)")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="turns of each row (5)")
-    parser.add_argument("--json", metavar="FILE", help="where to write the report")
+    add_json_argument(parser)
     return parser.parse_args()
 
 
@@ -68,13 +62,13 @@ def measure(folder, args):
         tta = TTA.of(views, "--views")
         settings += [(str(tta), TTA(tta.scales, tta.flip, merge)) for merge in args.merge]
     detectors = [Detector(folder, args.backend, args.threads, tta=tta) for _, tta in settings]
-    best = [float("inf")] * len(detectors)
-    for _ in tqdm(range(args.rounds), desc="time", unit="round", disable=None):
-        for row, detector in enumerate(detectors):
-            start = time.perf_counter()
-            for image in images:
-                detector.predict(image)
-            best[row] = min(best[row], (time.perf_counter() - start) / len(images))
+
+    def detect_all(detector):
+        for image in images:
+            detector.predict(image)
+
+    calls = {row: timed(partial(detect_all, detector)) for row, detector in enumerate(detectors)}
+    best = [min(seconds) / len(images) for seconds in turns(calls, args.rounds).values()]
     rows = []
     for (views, tta), detector, seconds in zip(settings, detectors, best):
         found = evaluate(detector, anno_file, image_dir)
@@ -90,6 +84,16 @@ def measure(folder, args):
             }
         )
     return rows
+
+
+def quoted(report):
+    """What the docs quote: AP in points, milliseconds and times those of the plain image, of each row."""
+    return {
+        f"{row['views']} {row['merge'] or ''}".strip(): {
+            key: row[key] for key in ("ap", "ap50", "ms", "times")
+        }
+        for row in report["rows"]
+    }
 
 
 def table(report):
@@ -114,9 +118,7 @@ def main():
             export_model(trainer.cfg, trainer.model, folder, ["onnx"], **options)
         rows = measure(args.model or folder, args)
     report = {"model": args.model or str(trainer.cfg.weights), "machine": machine(), "rows": rows}
-    if args.json:
-        os.makedirs(os.path.dirname(args.json) or ".", exist_ok=True)
-        Path(args.json).write_text(json.dumps(report, indent=1), encoding="utf-8")
+    write_report(args.json, report, quoted(report))
     print(table(report))
     return 0
 
