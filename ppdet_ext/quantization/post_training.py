@@ -1,10 +1,12 @@
 """Post-training quantisation of an exported Paddle model, by PaddleSlim."""
 
 import contextlib
+import importlib
 import logging
 import os
 
 import paddle
+from tqdm import tqdm
 
 from .program import CONVOLUTIONS, convolution_filters, gates, quantized_tensors, tail_convolutions
 
@@ -17,6 +19,8 @@ LOGGERS = (
     "paddle.static.quantization.quantization_pass",
     "paddle.static.io",
 )
+# Modules of Paddle that show bars of their own.
+BARS = [f"paddle.static.quantization.{name}" for name in ("post_training_quantization", "quantization_pass")]
 INPUT = "image"
 # The method mse keeps the range of the batch whose error is least: with one image a batch, of the image in
 # which least happens. So it sees one batch, of as many pixels as the memory of a small machine bears.
@@ -111,12 +115,19 @@ def _static_mode():
     """Paddle's static mode, with a scope of its own, and without the library's chatter."""
     for name in LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
+    for name in BARS:
+        importlib.import_module(name).tqdm = _bar
     paddle.enable_static()
     try:
         with paddle.static.scope_guard(paddle.static.Scope()):
             yield
     finally:
         paddle.disable_static()
+
+
+def _bar(*items, bar_format="", ncols=None, **options):
+    """Paddle's bar with the time left, and none where stderr is no terminal."""
+    return tqdm(*items, desc=bar_format.split(":")[0], disable=None, leave=False, **options)
 
 
 class _Images(paddle.io.Dataset):
