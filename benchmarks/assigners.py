@@ -122,13 +122,14 @@ def measure(name, case, rounds):
         return time.perf_counter() - start
 
     times = turns({side: partial(call, side) for side in SIDES}, rounds)
-    different = [
-        label
-        for label, a, b in zip(OUTPUTS, *(outputs[side] for side in SIDES))
-        if a.dtype != b.dtype or (a.numpy() != b.numpy()).any()
-    ]
+    different, apart = [], 0.0
+    for label, *pair in zip(OUTPUTS, *(outputs[side] for side in SIDES)):
+        theirs, ours = (output.numpy() for output in pair)
+        if theirs.dtype != ours.dtype or (theirs != ours).any():
+            different.append(label)
+            apart = max(apart, float(abs(theirs.astype("float64") - ours).max()))
     outputs.clear()
-    row = {"assigner": name, "case": case, "different": different}
+    row = {"assigner": name, "case": case, "different": different, "apart": apart}
     for side in SIDES:
         row[side] = {
             "seconds": statistics.median(times[side]),
@@ -147,6 +148,7 @@ def quoted(report):
             "faster": row["faster"],
             "smaller": row["smaller"],
             "identical": not row["different"],
+            "apart": row["apart"],
         }
         for row in report["rows"]
     }
