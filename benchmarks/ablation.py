@@ -242,8 +242,7 @@ def main():
     for path in (output / "study.json", args.json):
         write_report(path, report, quoted(report))
     plot_study(report, output / "study.png")
-    print(table(report))
-    print(f"\n{output / 'study.json'}\n{output / 'study.png'}")
+    print(f"{table(report)}\n\n{output / 'study.json'}\n{output / 'study.png'}")
     return 0
 
 

@@ -195,7 +195,11 @@ def main():
                 f"{name:4}  {case:12}  {theirs['seconds']:6.2f} s {ours['seconds']:6.3f} s "
                 f"{row['faster']:7.1f}x   {theirs['peak_mib']:4.0f} MiB {ours['peak_mib']:4.0f} MiB "
                 f"{row['smaller']:7.1f}x   "
-                + (f"DIFFERENT: {', '.join(row['different'])}" if row["different"] else "identical"),
+                + (
+                    f"DIFFERENT by {row['apart']:.1e}: {', '.join(row['different'])}"
+                    if row["different"]
+                    else "identical"
+                ),
                 flush=True,
             )
     settings = {"batch": BATCH, "size": SIZE, "classes": CLASSES, "rounds": args.rounds}

@@ -233,12 +233,11 @@ def main():
         sides = (Upstream(name), Ours(name))
         sides[1].model.set_state_dict(sides[0].model.state_dict())
         for gts in args.gts:
-            size = MODELS[name][1]
-            row = compare(sides, make_batch(args.batch, size, gts), args.rounds)
-            rows.append({"model": name, "size": size, "gts": gts, **row})
+            row = compare(sides, make_batch(args.batch, MODELS[name][1], gts), args.rounds)
+            rows.append({"model": name, "size": MODELS[name][1], "gts": gts, **row})
             times = f"{row['upstream_s']:>14.3f} s {row['ours_s']:>8.3f} s {row['ratio']:>14.2f}"
             counts = "  {upstream:>5} {ours:>5}".format(**row["operations"])
-            print(f"{name:>5} {size:>6} {gts:>4} {times} {counts}", flush=True)
+            print(f"{name:>5} {MODELS[name][1]:>6} {gts:>4} {times} {counts}", flush=True)
             if args.parts:
                 for part in PARTS:
                     theirs, mine = (row["parts"][side][part] * 1e3 for side in SIDES)

@@ -46,6 +46,11 @@ def test_the_page_works_as_it_stands(tmp_path):
             assert run.status == 0, f"{commands}\n{run.log[-3000:]}"
     found = json.loads((tmp_path / "output" / "device" / "predictions.json").read_text())
     assert found and re.search(r"^\d 0\.\d+ \[", run.out, re.M), "the device sees nothing"
-    made = ("output/check", "output/show/contact_sheet.jpg", "output/own/report/report.html", "int8/model.onnx")
+    made = (
+        "output/check",
+        "output/show/contact_sheet.jpg",
+        "output/own/report/report.html",
+        "int8/model.onnx",
+    )
     for file in made:
         assert (tmp_path / file).exists(), file
