@@ -52,16 +52,18 @@ def fill(content, results, name):
 
 
 def figure_of(results, path):
-    """The figure BENCHMARK/ROW/FIGURE, None where it was not measured.
+    """The figure BENCHMARK/ROW/FIGURE, None where it, or the whole row, was not measured.
 
     Raises:
-        ValueError: there is none of this name.
+        ValueError: there is no such benchmark, or the row has no figure of this name.
     """
     parts = path.split("/")
     if len(parts) != 3:
         raise ValueError(f"'{path}' is not BENCHMARK/ROW/FIGURE")
     benchmark, row, name = parts
     found = entry_of(results, benchmark).get("figures") or {}
-    if row not in found or name not in found[row]:
-        raise ValueError(f"benchmarks.json has no figure '{path}'")
+    if row not in found:  # where a part could not run, or all failed
+        return None
+    if name not in found[row]:
+        raise ValueError(f"benchmarks.json has no figure '{path}', but {', '.join(found[row])}")
     return found[row][name]

@@ -135,7 +135,7 @@ def components(figures):
     rows = []
     for form, row in figures.items():
         seeds = ", ".join(f"{ap:.1f}" for ap in row["ap"])
-        rows.append([form, text(row["ap_mean"], ".1f"), seeds, text(PUBLISHED_COMPONENTS[form], ".1f")])
+        rows.append([form, text(row["ap_mean"], ".1f"), seeds, text(PUBLISHED_COMPONENTS.get(form), ".1f")])
     return ["", "AP, mean of two", "by seed", "the tutorials', COCO"], rows
 
 

@@ -70,7 +70,7 @@ def speed(title):
         rows = []
         for network in NETWORKS:
             found = {engine: figures.get(f"{network}, {engine}, INT8") for engine in engines}
-            if not all(found.values()):
+            if not all(row and row["ratio"] for row in found.values()):
                 continue
             best = max(row["ratio"] for row in found.values())
             cells = []

@@ -66,6 +66,21 @@ def test_a_figure_in_a_sentence_is_filled_and_scaled():
     assert markers.fill(text, results, "a.md") == text.replace(">9<", ">1.23<")
 
 
+def test_a_figure_whose_row_was_not_measured_is_a_dash():
+    text = "<!-- figure:deployment/ours, OpenVINO/ratio .2f -->1.92<!-- /figure --> times as fast"
+    for figures in ({}, {"ours, ONNX Runtime": {"ratio": 1.5}}):
+        filled = markers.fill(text, with_figures("deployment", figures), "a.md")
+        assert filled == text.replace(">1.92<", ">-<")
+
+
+def test_every_figure_and_table_of_the_docs_was_measured_once():
+    for path in page.documents():
+        content = path.read_text(encoding="utf-8")
+        for figure, *_ in markers.FIGURE.findall(content):
+            assert markers.figure_of(RESULTS, figure) is not None, (path, figure)
+        assert "*Not measured" not in "".join(table for _, table in markers.TABLE.findall(content)), path
+
+
 @pytest.mark.parametrize(
     "text",
     [
