@@ -126,7 +126,7 @@ def test_whole_model_deployed_equals_trained(tmp_path, kind, stem):
     assert expected[0].std() > 1e-3, "the scores tell anchors apart"
     reparameterize(model)
     once = [output.numpy() for output in raw_outputs(model, batch)]
-    assert max(map(relative_error, once, expected)) <= 1e-4
+    assert max(map(relative_error, once, expected)) <= 2e-4
     assert not any(isinstance(layer, paddle.nn.BatchNorm2D) for layer in model.sublayers())
     reparameterize(model)
     twice = [output.numpy() for output in raw_outputs(model, batch)]

@@ -96,7 +96,7 @@ def test_two_processes_train_and_evaluate(trained):
     assert logs[0].count(AP) == 1 and "Average Precision" not in logs[1]
     assert logs[0].count("Save checkpoint") == 1 and "Save checkpoint" not in logs[1]
     output = {path.name for path in (folder / "output" / "tiny").iterdir()}
-    assert output == {"history.jsonl", "bbox.json", "checkpoints"} | {
+    assert output == {"history.jsonl", "bbox.json", "best_bbox.json", "report", "checkpoints"} | {
         f"{name}.{extension}"
         for name in ("model_final", "best_model")
         for extension in ("pdparams", "pdema", "pdopt")

@@ -208,6 +208,7 @@ def assert_same():
             assert a.shape == b.shape, name
             if name != "labels":
                 assert a.dtype == b.dtype == np.float32, name
-            np.testing.assert_array_equal(a, b, err_msg=name)
+            # The last bit of a power differs between processors' vector code.
+            np.testing.assert_allclose(a, b, rtol=1e-6 if name == "scores" else 0, err_msg=name)
 
     return check
