@@ -138,7 +138,7 @@ def test_weights_load_strictly_both_ways(pair):
         np.testing.assert_array_equal(value.numpy(), other[key])
 
 
-def assert_same_outputs(outputs, expected, tolerance=1e-5):
+def assert_same_outputs(outputs, expected, tolerance=2e-5):
     assert len(outputs) == len(expected) == 4
     for value, reference in zip(outputs, expected):
         assert relative_error(value.numpy(), reference.numpy()) <= tolerance
