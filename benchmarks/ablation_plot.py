@@ -3,6 +3,7 @@
 import statistics
 
 from ppdet_ext.visualize.save import save_figure
+from ppdet_ext.visualize.style import new_figure
 
 BLUE, ORANGE, GREY = "#3a7fbd", "#d55e00", "#6b6b6b"
 
@@ -14,13 +15,10 @@ def plot_study(report, path):
         report (dict): 'title', 'seeds' and 'forms' {name: {'ap' (one a seed), 'macs', 'ratio' of times}}.
         path (str | Path): the PNG.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
     forms = report["forms"]
     rows = list(range(len(forms)))
-    figure = Figure(figsize=(11, 1.5 + 0.5 * len(forms)), dpi=130, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure((11, 1.5 + 0.5 * len(forms)), dpi=130)
     accuracy, cost, time = figure.subplots(1, 3, sharey=True, width_ratios=[2, 1, 1])
     lowest = min(min(row["ap"]) for row in forms.values())
     highest = max(max(row["ap"]) for row in forms.values())

@@ -17,6 +17,7 @@ sys.path.insert(0, str(ROOT))
 from tqdm import trange  # noqa: E402
 
 import ppdet_ext  # noqa: E402, F401
+from ppdet_ext.runtime.records import write_whole  # noqa: E402
 
 # A complete command of the package, for a process of its own.
 CLI = "import sys; from ppdet_ext.cli import main; sys.exit(main())"
@@ -56,12 +57,8 @@ def check_figures(figures):
 
 def write_json(path, content):
     """Writes a JSON file whole; arrays become lists."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
     text = json.dumps(content, indent=1, ensure_ascii=False, default=lambda array: array.tolist())
-    partial.write_text(text + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    write_whole(path, text + "\n")
 
 
 def read_json(path):

@@ -3,6 +3,8 @@
 from ablation_plot import plot_study
 from suite import SUITE
 
+from ppdet_ext.visualize.style import new_figure
+
 BLUE, GREY = "#3a7fbd", "#6b6b6b"
 STUDIES = {
     "ablation_bifpn": "From FPN to the weighted BiFPN",
@@ -62,14 +64,11 @@ def plot_bars(bars, title, one, path):
         one (float | None): where a line stands, what the bars are compared with.
         path (Path): the picture.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
     from ppdet_ext.visualize.save import save_figure
 
     rows = list(range(len(bars)))
-    figure = Figure(figsize=(9, 0.9 + 0.3 * len(bars)), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure((9, 0.9 + 0.3 * len(bars)))
     axes = figure.subplots()
     values = list(bars.values())
     axes.barh(rows, values, color=BLUE, height=0.62)

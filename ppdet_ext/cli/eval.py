@@ -55,7 +55,7 @@ def run(args):
         return _evaluate_json(cfg, args)
     from ppdet.engine import init_parallel_env
 
-    from ppdet_ext.training.evaluation_result import EvaluationResult
+    from ppdet_ext.evaluation.evaluation_result import EvaluationResult
     from ppdet_ext.training.peers import Peers
     from ppdet_ext.training.trainer import Trainer
 

@@ -5,7 +5,6 @@ import ctypes
 import json
 import os
 import sys
-from pathlib import Path
 
 STDOUT = "-"
 
@@ -39,11 +38,14 @@ def give_json(args, document):
     if args.json == STDOUT:
         args.document = document
     elif args.json:
-        path = Path(args.json)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".part")
-        partial.write_text(_text(document), encoding="utf-8")
-        os.replace(partial, path)
+        write_document(args.json, document)
+
+
+def write_document(path, document):
+    """Writes a result into a file, whole; paths and NumPy's numbers may be in it."""
+    from ppdet_ext.runtime.records import write_whole
+
+    write_whole(path, _text(document))
 
 
 @contextlib.contextmanager

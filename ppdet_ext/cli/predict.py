@@ -6,6 +6,7 @@ from pathlib import Path
 
 from .common import add_tta_arguments, tta_of
 from .json_output import STDOUT, add_json_argument, give_json
+from .sources import add_source_arguments, check_numbers, check_report, count_frames
 
 EPILOG = """
 An INPUT is an image, a video, a folder of these, a quoted pattern such as
@@ -31,12 +32,8 @@ ppdet-ext predict --model output/demo/exported dataset/demo/images/val --backend
 def add_arguments(parser):
     """Add the arguments of `predict` to an argparse parser."""
     parser.epilog = EPILOG
+    add_source_arguments(parser, "images, videos, folders, patterns, cameras")
     add = parser.add_argument
-    add("inputs", nargs="+", metavar="INPUT", help="images, videos, folders, patterns, cameras")
-    add("--model", required=True, metavar="FOLDER", help="the exported folder")
-    add("--backend", default="onnxruntime", metavar="NAME", help="the engine")
-    add("--device", metavar="NAME", help="cpu or gpu (default: the engine's own)")
-    add("--threads", type=int, metavar="N", help="CPU threads (default: the engine's choice)")
     add("--batch", type=int, default=4, metavar="N", help="images a run of the network")
     add("--threshold", type=float, default=0.5, metavar="SCORE", help="least score of a detection")
     add_tta_arguments(parser)
@@ -70,7 +67,7 @@ def run(args):
         "csv": args.csv,
     }
     files = {kind: names.report(f"--{kind}", file) for kind, file in files.items() if file}
-    _check_report(args.json)
+    check_report(args.json)
     detector = Detector(args.model, args.backend, args.threads, args.device, tta_of(args))
     ids, categories = _coco_ids(args.anno, inputs, detector.names)
     head = {
@@ -81,7 +78,7 @@ def run(args):
     }
     if detector.tta is not None:
         head["tta"] = {"views": str(detector.tta), "merge": detector.tta.merge}
-    bar = tqdm(total=_count(inputs, args.frames), desc="predict", unit="img", disable=None)
+    bar = tqdm(total=count_frames(inputs, args.frames), desc="predict", unit="img", disable=None)
     with on_interrupt() as stop, bar, Reports(files, head, categories) as reports:
         pictures = None if args.no_pictures else names
         work = Run(detector, args, reports, pictures, stop, bar.update)
@@ -100,19 +97,9 @@ def run(args):
 
 def _check(args):
     """Refuse options that no work could follow."""
-    if not 0 <= args.threshold <= 1:
-        raise ValueError(f"--threshold is {args.threshold}; give a score from 0 to 1")
-    for option, value in (("--batch", args.batch), ("--frames", args.frames)):
-        if value is not None and value < 1:
-            raise ValueError(f"{option} is {value}; give a whole number from 1 up")
+    check_numbers(args)
     if args.anno and not args.coco:
         raise ValueError("--anno gives ids to COCO results; name their file with --coco")
-
-
-def _check_report(file):
-    """Refuse what stands behind a --json without a file and was meant for an INPUT."""
-    if file and Path(file).exists() and Path(file).suffix.lower() != ".json":
-        raise ValueError(f"--json {file}: is there and no JSON file; for stdout write --json last")
 
 
 def _coco_ids(anno, inputs, names):
@@ -131,21 +118,6 @@ def _coco_ids(anno, inputs, names):
         if first is not file:
             raise ValueError(f"{file}: has the name of {first} in {anno}; leave one of them out")
     return list(owners), known.categories
-
-
-def _count(inputs, limit):
-    """Images and frames to come, None if that cannot be known."""
-    from ..runtime.video import Video
-
-    counts = [len(inputs.images)] + [limit] * len(inputs.cameras)
-    for file, _ in inputs.videos:
-        try:
-            with Video(file) as video:
-                known = [count for count in (video.count, limit) if count is not None]
-            counts.append(min(known) if known else None)
-        except ValueError:
-            counts.append(0)  # told when its turn comes
-    return None if None in counts else sum(counts)
 
 
 def _tell(work, inputs, interrupted, where):

@@ -77,8 +77,8 @@ def _check_exported(folder, weights):
 
 def _evaluate(cfg, folder):
     """Evaluates the weights; the merged config, and the file of the boxes found."""
+    from ppdet_ext.evaluation.evaluation_result import EvaluationResult
     from ppdet_ext.training.best_boxes import LAST
-    from ppdet_ext.training.evaluation_result import EvaluationResult
     from ppdet_ext.training.trainer import Trainer
 
     boxes = os.path.join(folder, LAST)

@@ -1,10 +1,10 @@
 """`ppdet-ext track`: follow objects through videos and cameras with an exported model."""
 
-import argparse
 import sys
 from pathlib import Path
 
-from .json_output import STDOUT, add_json_argument, give_json
+from .json_output import STDOUT, add_json_argument, give_json, write_document
+from .sources import add_source_arguments, check_numbers, check_report, count_frames
 
 EPILOG = """
 An INPUT is a video, a folder of these, a quoted pattern such as 'in/*.mp4', a
@@ -30,12 +30,8 @@ ppdet-ext track --model output/demo/exported street.mp4 --truth street/gt.txt
 def add_arguments(parser):
     """Add the arguments of `track` to an argparse parser."""
     parser.epilog = EPILOG
+    add_source_arguments(parser, "videos, folders, patterns, cameras")
     add = parser.add_argument
-    add("inputs", nargs="+", metavar="INPUT", help="videos, folders, patterns, cameras")
-    add("--model", required=True, metavar="FOLDER", help="the exported folder")
-    add("--backend", default="onnxruntime", metavar="NAME", help="the engine")
-    add("--device", metavar="NAME", help="cpu or gpu (default: the engine's own)")
-    add("--threads", type=int, metavar="N", help="CPU threads (default: the engine's choice)")
     add("--batch", type=int, default=4, metavar="N", help="frames a run of the network")
     add(
         "--threshold",
@@ -62,10 +58,9 @@ def run(args):
     from ..prediction.outputs import Names
     from ..runtime import Detector
     from ..tracking.run import Run
-    from .predict import _check_report, _count
 
     _check(args)
-    _check_report(args.json)
+    check_report(args.json)
     inputs = find_inputs(args.inputs)
     truths = _truths(args, inputs)
     names = Names(Path(args.output), [file for file, _ in inputs.videos] + list(map(Path, args.truth or [])))
@@ -73,7 +68,7 @@ def run(args):
     report = names.report("--json", report)
     detector = Detector(args.model, args.backend, args.threads, args.device)
     args.classes = _labels(args.classes, detector.names)
-    bar = tqdm(total=_count(inputs, args.frames), desc="track", unit="frame", disable=None)
+    bar = tqdm(total=count_frames(inputs, args.frames), desc="track", unit="frame", disable=None)
     with on_interrupt() as stop, bar:
         work = Run(detector, args, names, not args.no_pictures, stop, bar.update)
         work.take_videos(inputs.videos, truths)
@@ -88,7 +83,7 @@ def run(args):
         "streams": work.records,
     }
     if any(record["frames"] for record in work.records):
-        give_json(argparse.Namespace(json=report), document)
+        write_document(report, document)
         if args.json == STDOUT:
             give_json(args, document)
     return _tell(work, inputs, stop.is_set(), args.output, report)
@@ -96,13 +91,9 @@ def run(args):
 
 def _check(args):
     """Refuse options that no work could follow."""
-    if not 0 <= args.threshold <= 1:
-        raise ValueError(f"--threshold is {args.threshold}; give a score from 0 to 1")
+    check_numbers(args)
     if not 0 <= args.patience < float("inf"):
         raise ValueError(f"--patience is {args.patience}; give seconds from 0 up")
-    for option, value in (("--batch", args.batch), ("--frames", args.frames)):
-        if value is not None and value < 1:
-            raise ValueError(f"{option} is {value}; give a whole number from 1 up")
     if len(args.truth or []) > len(set(args.truth or [])):
         raise ValueError("--truth names a file twice; give each video its own")
 

@@ -101,9 +101,10 @@ def write_config(args, options):
         ValueError: the folder, a name or a number can't be used; or another config is there.
     """
     from ppdet_ext.config import parse_overrides
-    from ppdet_ext.data.coco_file import write_json, write_whole
+    from ppdet_ext.data.coco_file import write_json
     from ppdet_ext.generated_config import Plan, config_text, pretrain_of
     from ppdet_ext.model_configs import configs_folder, find_model
+    from ppdet_ext.runtime.records import write_whole
 
     for name in ("epochs", "batch", "size"):
         if options[name] is not None and options[name] < 1:

@@ -2,8 +2,9 @@
 
 import json
 import math
-import os
 from pathlib import Path
+
+from ppdet_ext.runtime.records import write_whole
 
 from .json_file import read_json
 
@@ -93,16 +94,3 @@ def write_json(path, content):
         content: for JSON.
     """
     write_whole(path, json.dumps(content))  # json.dump would take ten times as long
-
-
-def write_whole(path, text):
-    """Writes a text file that is whole whenever it has its name; its folder is made."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise

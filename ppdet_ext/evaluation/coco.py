@@ -13,7 +13,7 @@ from tqdm import tqdm
 from ppdet_ext.runtime.detections import Detections
 
 # COCOeval.stats, in its order
-STATS = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "ar1", "ar10", "ar100")
+STATS = tuple("ap ap50 ap75 ap_small ap_medium ap_large ar1 ar10 ar100 ar_small ar_medium ar_large".split())
 REPORTED = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "ar100")
 LISTED_FILES = 5
 
@@ -135,7 +135,17 @@ def load_truths(anno_file, image_dir, count=None):
     Raises:
         ValueError: as :func:`load_annotations`, or image files are missing.
     """
-    dataset = load_annotations(anno_file)
+    return truths_of(load_annotations(anno_file), anno_file, image_dir, count)
+
+
+def truths_of(dataset, anno_file, image_dir, count=None):
+    """:func:`load_truths` of annotations that are read already.
+
+    Args:
+        dataset (dict): from :func:`load_annotations`.
+        anno_file (str | Path): for errors.
+        image_dir, count: as there.
+    """
     categories = sorted(dataset["categories"], key=lambda category: category["id"])
     labels = {category["id"]: label for label, category in enumerate(categories)}
     names = [str(category["name"]) for category in categories]

@@ -5,7 +5,7 @@ from typing import List
 
 import numpy as np
 
-from ppdet_ext.evaluation.coco import coco_scorer, figures, known_mean, load_annotations, load_truths
+from ppdet_ext.evaluation.coco import coco_scorer, figures, known_mean, load_annotations, truths_of
 from ppdet_ext.evaluation.matching import Matches, match
 from ppdet_ext.evaluation.operating_point import best_f_score, curve, operate
 
@@ -75,7 +75,7 @@ def measure(results_file, anno_file, image_dir, threshold=None):
     """
     dataset = load_annotations(anno_file)
     results = read_results(results_file, dataset)
-    files, truths = load_truths(anno_file, image_dir)
+    files, truths = truths_of(dataset, anno_file, image_dir)
     predictions = as_detections(results, dataset, files)
     scorer = coco_scorer(dataset, results)
     matches = match(predictions, truths, IOU)

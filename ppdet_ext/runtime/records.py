@@ -107,3 +107,16 @@ class CsvWriter(WholeFile):
             self._rows.writerow(
                 (file, frame, record["label"], record["name"], record["score"], *record["box"])
             )
+
+
+def write_whole(path, text):
+    """Writes a text file that is whole whenever it has its name; its folder is made."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise

@@ -3,6 +3,7 @@
 import textwrap
 
 from .save import save_figure
+from .style import new_figure
 
 # (phase, its name, its colour): told apart by the colour-blind, too.
 PHASES = (
@@ -26,18 +27,10 @@ def plot_bench(report, path):
     Raises:
         ValueError: there are no rows, or matplotlib is not installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ValueError(
-            "the plot of a benchmark needs matplotlib, which is not installed; pip install matplotlib"
-        ) from None
     rows = report["rows"]
     if not rows:
         raise ValueError(f"{path}: the report has no rows; measure at least one")
-    figure = Figure(figsize=(9.5, 1.7 + ROW_INCHES * len(rows)), dpi=130, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure((9.5, 1.7 + ROW_INCHES * len(rows)), dpi=130, what="the plot of a benchmark needs")
     axes = figure.subplots()
     _draw_bars(axes, rows)
     machine, settings = report["machine"], report["settings"]

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .save import save_figure
+from .style import new_figure
 
 # Share of the run a point of the smoothed loss looks back on.
 SMOOTHING = 0.02
@@ -23,21 +24,13 @@ def plot_training(losses, evaluations, path, title=""):
         ValueError: both lists are empty, a record lacks its 'step' or 'epoch', or matplotlib is not
             installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ValueError(
-            "training curves need matplotlib, which is not installed; pip install matplotlib"
-        ) from None
     if not losses and not evaluations:
         raise ValueError(f"{path}: no records of the training; train for at least one logged step")
     for records, key in ((losses, "step"), (evaluations, "epoch")):
         for number, record in enumerate(records):
             if key not in record:
                 raise ValueError(f"{path}: record {number} has no '{key}', only {', '.join(record)}")
-    figure = Figure(figsize=(11, 4.2), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure((11, 4.2), what="training curves need")
     left, right = figure.subplots(1, 2)
     _plot_losses(left, losses)
     _plot_ap(right, evaluations)

@@ -3,6 +3,7 @@
 import re
 
 from .save import save_figure
+from .style import new_figure
 
 # What an edge is to its node, and its colour: told apart by the colour-blind, too.
 KINDS = (
@@ -31,22 +32,15 @@ def draw_fusion_weights(cells, path, title="Fusion weights"):
         ValueError: there are no cells, they differ in their nodes, a name has no level, or matplotlib is not
             installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-        from matplotlib.lines import Line2D
-        from matplotlib.patches import Patch
-        from matplotlib.ticker import MaxNLocator
-    except ImportError:
-        raise ValueError(
-            "the plot of fusion weights needs matplotlib, which is not installed; pip install matplotlib"
-        ) from None
     places = _places(cells, path)
     rows = places[-1][-1] + 1
     size = max(LEAST_INCHES, LABEL_INCHES + CELL_INCHES * len(cells)), 1.5 + ROW_INCHES * rows
-    figure = Figure(figsize=size, dpi=130, layout="constrained")
+    figure = new_figure(size, dpi=130, what="the plot of fusion weights needs")
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+    from matplotlib.ticker import MaxNLocator
+
     figure.get_layout_engine().set(w_pad=0.1)
-    FigureCanvasAgg(figure)
     columns = figure.subplots(1, len(cells), sharex=True, sharey=True, squeeze=False)[0]
     for number, (axes, nodes) in enumerate(zip(columns, cells)):
         _draw_cell(axes, nodes, places)

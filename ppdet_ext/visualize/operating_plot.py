@@ -1,6 +1,7 @@
 """Recall and false alarms over the score threshold, as a plot."""
 
 from .save import save_figure
+from .style import new_figure
 
 # The axes reach so many times as far as the errors at work, and at least to so many percent.
 REACH = 4
@@ -19,15 +20,7 @@ def plot_operating_points(curves, points, path, title=""):
     Raises:
         ValueError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ValueError(
-            "the plot needs matplotlib, which is not installed; pip install matplotlib"
-        ) from None
-    figure = Figure(figsize=(11, 4.2), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure((11, 4.2))
     left, right = figure.subplots(1, 2)
     worst = LEAST_REACH
     for number, (name, curve) in enumerate(curves.items()):

@@ -1,6 +1,7 @@
 """The plot of a ranking of layers by what quantising them costs."""
 
 from .save import save_figure
+from .style import new_figure
 
 FLOAT, QUANTIZED, GREY = "#d55e00", "#3a7fbd", "#6b6b6b"
 # More rows than this can't be read at one glance; the tail of a ranking is flat.
@@ -18,14 +19,11 @@ def plot_ranking(ranking, float_layers, path, drop=None, budget=None):
         drop (float | None): AP lost, in points of 100.
         budget (float | None): AP that might be lost.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
     shown = ranking[:MOST_ROWS]
     kept = set(float_layers)
-    figure = Figure(figsize=(9.5, 1.6 + ROW_INCHES * len(shown)), dpi=130, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure((9.5, 1.6 + ROW_INCHES * len(shown)), dpi=130)
     axes = figure.subplots()
     rows = range(len(shown))
     colours = [FLOAT if layer in kept else QUANTIZED for layer, _ in shown]

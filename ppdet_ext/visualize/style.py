@@ -5,11 +5,14 @@ PALE_TO_DARK = ("#bcd7ee", BLUE, "#0b2a4a")
 LONGEST_NAME = 24
 
 
-def new_figure(size):
+def new_figure(size, dpi=120, layout="constrained", what="the plot needs"):
     """An empty figure.
 
     Args:
-        size (tuple): width and height, inches of 120 pixels.
+        size (tuple): width and height, inches.
+        dpi (int): pixels an inch.
+        layout (str | None): matplotlib's engine that places axes; None for none.
+        what (str): the beginning of the error.
 
     Returns:
         matplotlib.figure.Figure: with a canvas.
@@ -21,10 +24,8 @@ def new_figure(size):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
-        raise ValueError(
-            "the plot needs matplotlib, which is not installed; pip install matplotlib"
-        ) from None
-    figure = Figure(figsize=size, dpi=120, layout="constrained")
+        raise ValueError(f"{what} matplotlib, which is not installed; pip install matplotlib") from None
+    figure = Figure(figsize=size, dpi=dpi, layout=layout)
     FigureCanvasAgg(figure)
     return figure
 

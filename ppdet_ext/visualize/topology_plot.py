@@ -1,6 +1,7 @@
 """The picture of a network: backbone, neck and head, what each part makes and what it reads."""
 
 from .save import save_figure
+from .style import new_figure
 from .topology_layout import IMAGE, STAND_IN, lay_out
 
 # Fill and edge of a box, by kind.
@@ -44,21 +45,13 @@ def draw_topology(profile, path, title=""):
     Raises:
         ValueError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ValueError(
-            "the picture of a network needs matplotlib, which is not installed; pip install matplotlib"
-        ) from None
     layout = lay_out(profile["parts"])
     columns = 1 + max(place.column for place in layout.places)
     rows = 1 + max(place.row for place in layout.places)
     spare = max(0.0, LEAST_WIDTH - LEFT - RIGHT - COLUMN * columns) / 2
     width = LEFT + RIGHT + COLUMN * columns + 2 * spare
     height = TOP + BOTTOM + ROW * rows
-    figure = Figure(figsize=(width, height), dpi=130)
-    FigureCanvasAgg(figure)
+    figure = new_figure((width, height), dpi=130, layout=None, what="the picture of a network needs")
     axes = figure.add_axes([0, 0, 1, 1])
     axes.set(xlim=(0, width), ylim=(0, height))
     axes.axis("off")

@@ -2,10 +2,6 @@
 
 import csv
 import json
-import signal
-import subprocess
-import sys
-import time
 
 import cv2
 import numpy as np
@@ -16,6 +12,7 @@ from ppdet_ext.runtime.image import read_image
 from ..runtime.test_video import mjpeg_server
 from ..runtime.tiny_model import write_folder
 from ..runtime.videos import read_numbers, write_video
+from .interrupting import grows, interrupt
 
 
 @pytest.fixture(scope="module")
@@ -23,34 +20,11 @@ def model(tmp_path_factory):
     return str(write_folder(tmp_path_factory.mktemp("export") / "tiny"))
 
 
-def interrupt(arguments, ready):
-    """Run the command in a process of its own, press Ctrl-C once `ready()`: status, stdout, stderr."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ppdet_ext.cli", "predict", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        end = time.monotonic() + 30
-        while not ready() and time.monotonic() < end and process.poll() is None:
-            time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
-        out, error = process.communicate(timeout=30)
-    finally:
-        process.kill()
-        process.wait()
-    return process.returncode, out, error
-
-
-def grows(path, size):
-    return lambda: path.is_file() and path.stat().st_size > size
-
-
 def test_ctrl_c_in_a_long_video(model, tmp_path):
     video = write_video(tmp_path / "long.avi", 6000, (128, 64), code="MJPG")
     output, table = tmp_path / "out", tmp_path / "all.csv"
     status, out, error = interrupt(
+        "predict",
         ["--model", model, video, "--output", output, "--csv", table],
         grows(output / "long.part.mp4", 4000),
     )
@@ -69,7 +43,9 @@ def test_ctrl_c_before_an_endless_camera(model, tmp_path):
     with mjpeg_server(None, 0.02) as url:
         # The report is written in pieces of some kilobytes: some dozens of frames.
         report = tmp_path / "predictions.json.part"
-        status, out, error = interrupt(["--model", model, url, "--output", tmp_path], grows(report, 4000))
+        status, out, error = interrupt(
+            "predict", ["--model", model, url, "--output", tmp_path], grows(report, 4000)
+        )
     assert status == 130 and out == "" and error.startswith("interrupted: ") and error.count("\n") == 1
     records = json.loads((tmp_path / "predictions.json").read_text(encoding="utf-8"))["images"]
     numbers = read_numbers(records[0]["video"])
@@ -85,7 +61,9 @@ def test_ctrl_c_among_images(model, tmp_path):
     for number in range(1500):
         (folder / f"{number:04}.png").write_bytes(data)
     status, out, error = interrupt(
-        ["--model", model, folder, "--output", output, "--batch", "2"], (output / "0003.png").is_file
+        "predict",
+        ["--model", model, folder, "--output", output, "--batch", "2"],
+        (output / "0003.png").is_file,
     )
     assert status == 130 and error.startswith("interrupted: ") and error.count("\n") == 1
     records = json.loads((output / "predictions.json").read_text(encoding="utf-8"))["images"]

@@ -2,10 +2,8 @@
 
 import importlib.util
 import json
-import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -18,6 +16,7 @@ from ..runtime.tiny_model import write_folder
 from ..runtime.videos import read_numbers, write_video
 from ..tracking.colour_model import colour_folder
 from ..tracking.scene import FRAMES, NAMES, write_scene, write_truth
+from .interrupting import grows, interrupt
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("supervision") is None, reason="supervision has no version for this Python"
@@ -136,20 +135,10 @@ def test_ctrl_c_keeps_what_is_done(tmp_path):
     """With a real engine, in a process of its own."""
     model = write_folder(tmp_path / "tiny")
     video, output = write_video(tmp_path / "long.avi", 6000, (128, 64), code="MJPG"), tmp_path / "out"
-    command = [sys.executable, "-m", "ppdet_ext.cli", "track", "--model", model, video, "--output", output]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    growing = output / "long.part.mp4"
-    try:
-        end = time.monotonic() + 120
-        while not (growing.is_file() and growing.stat().st_size > 4000) and time.monotonic() < end:
-            assert process.poll() is None, process.communicate()
-            time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
-        _, error = process.communicate(timeout=60)
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode == 130 and error == "interrupted\n"
+    status, _, error = interrupt(
+        "track", ["--model", model, video, "--output", output], grows(output / "long.part.mp4", 4000), 120
+    )
+    assert status == 130 and error == "interrupted\n"
     (record,) = json.loads((output / "tracks.json").read_text(encoding="utf-8"))["streams"]
     frames = record["frames"]
     assert 0 < frames < 6000

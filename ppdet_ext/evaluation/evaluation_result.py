@@ -3,8 +3,7 @@
 from ppdet.engine.callbacks import Callback
 from tqdm import tqdm
 
-# The order of COCO's summary, under the names of ppdet_ext.evaluation.coco.
-COCO = "ap ap50 ap75 ap_small ap_medium ap_large ar1 ar10 ar100 ar_small ar_medium ar_large".split()
+from .coco import STATS
 
 
 class EvaluationResult(Callback):
@@ -33,7 +32,7 @@ class EvaluationResult(Callback):
         for metric in self.model._metrics:
             for kind, values in metric.get_results().items():
                 values = [None if value == -1 else float(value) for value in values]
-                metrics[kind] = dict(zip(COCO, values)) if len(values) == len(COCO) else values
+                metrics[kind] = dict(zip(STATS, values)) if len(values) == len(STATS) else values
         self.document = {
             "images": int(status["sample_num"]),
             "seconds": float(status["cost_time"]),
