@@ -117,8 +117,8 @@ def write_config(args, options):
     if Path(file).suffix not in (".yml", ".yaml"):
         raise ValueError(f"--write-config {file}: a config file ends in .yml or .yaml")
     folder = Path(save_dir, Path(file).stem, "annotations")
-    _check_weights(pretrain_of(model, options["pretrain"])[0])
     train, val, converted = _read(data, options, folder)
+    _check_weights(pretrain_of(model, options["pretrain"])[0])
     gpu = args.processes == 1 and _has_gpu()
     images = len(train.dataset["images"])
     plan = Plan(
