@@ -4,7 +4,8 @@
 
 One batch of 8 images of 640 x 640 (8400 anchors), 80 classes. Time is the median of rounds in
 which the two sides alternate; memory is the peak of the resident set above what it was before
-the call, in a fresh process for each number. Exit status 1 if any output differs.
+the call, in a fresh process for each number. Labels, boxes and masks have to be equal; scores may differ
+by 1e-6 of themselves. Exit status 1 if an output differs by more.
 """
 
 import argparse
@@ -28,6 +29,8 @@ CASES = {
 SIDES = ("ppdet", "ours")
 ASSIGNERS = ("ATSS", "TAL")
 OUTPUTS = ("labels", "boxes", "scores", "mask")
+# The last bits of a power differ between processors' vector code; the tests of the assigners allow as much.
+SCORES_RTOL = 1e-6
 
 
 def make_inputs(gts):
@@ -109,6 +112,34 @@ def memory_in_new_process(side, name, case):
     return float(run([sys.executable, __file__, "--memory-of", side, name, case]).split()[-1])
 
 
+def compare(theirs, ours):
+    """Holds four outputs of an assigner, OUTPUTS in order, to PaddleDetection's.
+
+    Args:
+        theirs (list): arrays of PaddleDetection's assigner: labels [B, L] int64, boxes [B, L, 4] float32,
+            scores [B, L, C] float32, mask float32.
+        ours (list): the same of this package's.
+
+    Returns:
+        tuple: names of the outputs that differ in shape, dtype or value, of scores by more than SCORES_RTOL;
+            the largest difference of a score, relative to the larger of the two.
+    """
+    import numpy as np
+
+    different, scores_apart = [], 0.0
+    for label, a, b in zip(OUTPUTS, theirs, ours):
+        same = a.dtype == b.dtype and a.shape == b.shape
+        if same and label == "scores":
+            larger = np.maximum(abs(a), abs(b)).astype("float64")
+            scores_apart = float((abs(a.astype("float64") - b) / np.where(larger == 0, 1, larger)).max())
+            same = scores_apart <= SCORES_RTOL
+        elif same:
+            same = np.array_equal(a, b)
+        if not same:
+            different.append(label)
+    return different, scores_apart
+
+
 def measure(name, case, rounds):
     """One row of the report."""
     inputs = make_inputs(CASES[case])[name]
@@ -122,14 +153,9 @@ def measure(name, case, rounds):
         return time.perf_counter() - start
 
     times = turns({side: partial(call, side) for side in SIDES}, rounds)
-    different, apart = [], 0.0
-    for label, *pair in zip(OUTPUTS, *(outputs[side] for side in SIDES)):
-        theirs, ours = (output.numpy() for output in pair)
-        if theirs.dtype != ours.dtype or (theirs != ours).any():
-            different.append(label)
-            apart = max(apart, float(abs(theirs.astype("float64") - ours).max()))
+    different, scores_apart = compare(*([output.numpy() for output in outputs[side]] for side in SIDES))
     outputs.clear()
-    row = {"assigner": name, "case": case, "different": different, "apart": apart}
+    row = {"assigner": name, "case": case, "different": different, "scores_apart": scores_apart}
     for side in SIDES:
         row[side] = {
             "seconds": statistics.median(times[side]),
@@ -142,13 +168,16 @@ def measure(name, case, rounds):
 
 
 def quoted(report):
-    """What the docs quote: how many times as fast and as small ours is, and whether it assigns the same."""
+    """What the docs quote: how many times as fast and as small ours is, and whether it assigns the same.
+
+    `scores_apart` is the largest difference of a score, relative to it.
+    """
     return {
         f"{row['assigner']}, {row['case']}": {
             "faster": row["faster"],
             "smaller": row["smaller"],
-            "identical": not row["different"],
-            "apart": row["apart"],
+            "same": not row["different"],
+            "scores_apart": row["scores_apart"],
         }
         for row in report["rows"]
     }
@@ -195,11 +224,8 @@ def main():
                 f"{name:4}  {case:12}  {theirs['seconds']:6.2f} s {ours['seconds']:6.3f} s "
                 f"{row['faster']:7.1f}x   {theirs['peak_mib']:4.0f} MiB {ours['peak_mib']:4.0f} MiB "
                 f"{row['smaller']:7.1f}x   "
-                + (
-                    f"DIFFERENT by {row['apart']:.1e}: {', '.join(row['different'])}"
-                    if row["different"]
-                    else "identical"
-                ),
+                + (f"DIFFERENT: {', '.join(row['different'])}" if row["different"] else "the same")
+                + f", scores within {row['scores_apart']:.1e}",
                 flush=True,
             )
     settings = {"batch": BATCH, "size": SIZE, "classes": CLASSES, "rounds": args.rounds}

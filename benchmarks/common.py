@@ -66,19 +66,21 @@ def read_json(path):
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
-def execute(command, log=None, threads=None):
-    """Runs a command in a process of its own, in the repository, whatever its exit status.
+def execute(command, log=None, threads=None, cwd=ROOT, env=None):
+    """Runs a command in a process of its own, whatever its exit status.
 
     Args:
         command (list): program and arguments.
         log (str | Path | None): the file that takes its output.
         threads (int | None): of its CPU engines.
+        cwd (str | Path): where it runs; the repository, if not told.
+        env (dict | None): variables that it has beside this process's.
 
     Returns:
         tuple: exit status; what it wrote to stdout ('' with a log); all that it wrote.
     """
-    env = dict(os.environ) if threads is None else {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    options = {"cwd": ROOT, "env": env, "encoding": "utf-8", "errors": "replace"}
+    env = {**os.environ, **({} if threads is None else {"OMP_NUM_THREADS": str(threads)}), **(env or {})}
+    options = {"cwd": cwd, "env": env, "encoding": "utf-8", "errors": "replace"}
     command = [str(part) for part in command]
     if log is None:
         done = subprocess.run(command, capture_output=True, **options)

@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 import yaml
 
-from ppdet_ext.compat import package_version
 from ppdet_ext.runtime import Detector
 from ppdet_ext.runtime.image import read_image
 from ppdet_ext.runtime.preprocess import Preprocess, stack
+from ppdet_ext.versions import package_version
 
 
 class _Exported:

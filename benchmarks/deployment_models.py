@@ -5,7 +5,7 @@ import os
 import numpy as np
 import paddle
 
-from ppdet_ext.compat import is_importable, paddle2onnx_options
+from ppdet_ext.compat import paddle2onnx_options
 from ppdet_ext.config import load_config
 from ppdet_ext.export import TARGETS, export_model
 from ppdet_ext.export.graph import RawGraph
@@ -14,6 +14,7 @@ from ppdet_ext.export.onnx_model import DEFAULT_OPSET, save_onnx
 from ppdet_ext.export.paddle_model import save_paddle
 from ppdet_ext.runtime.image import read_image
 from ppdet_ext.runtime.preprocess import Preprocess, stack
+from ppdet_ext.versions import is_importable
 
 # Our names of the parts and PaddleDetection's; it takes the same settings.
 PARTS = {"CSPRepResNet": "CSPResNet", "CSPRepPAN": "CustomCSPPAN", "ETHead": "PPYOLOEHead"}

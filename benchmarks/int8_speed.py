@@ -16,7 +16,6 @@ import tempfile
 from common import add_json_argument, write_report
 from deployment import CASES, DEPLOY, ENGINES
 
-from ppdet_ext.compat import is_importable
 from ppdet_ext.environment import machine
 from ppdet_ext.evaluation.bench.benchmark import CASE, surroundings
 from ppdet_ext.evaluation.bench.images import choose_images, photographs
@@ -25,6 +24,7 @@ from ppdet_ext.evaluation.bench.process import silent_stdout
 from ppdet_ext.evaluation.bench.rounds import MEASURED, Case, Plan, interleave
 from ppdet_ext.evaluation.bench.table import heading, number, reason, spread, warnings
 from ppdet_ext.evaluation.text_table import align
+from ppdet_ext.versions import is_importable
 
 CONFIGS = {
     "nano, ReLU": "configs/ppyoloe/ppyoloe_nano_relu_coco.yml",

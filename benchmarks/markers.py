@@ -1,4 +1,4 @@
-"""Tables and figures between markers in README and docs, filled from the results.
+"""Tables and figures between markers in READMEs and docs, filled from the results.
 
 Markers are comments of Markdown, which readers don't see. A table of `tables.py`:
 
@@ -8,6 +8,8 @@ Markers are comments of Markdown, which readers don't see. A table of `tables.py
 A figure in a sentence, and how it is written (Python's format; '*1000' before it scales):
 
     <!-- figure:BENCHMARK/ROW/FIGURE .2f -->1.05<!-- /figure -->
+
+The difference of two figures and their ratio are written 'FIGURE minus FIGURE' and 'FIGURE over FIGURE'.
 """
 
 import re
@@ -16,6 +18,7 @@ from tables import entry_of, lines_of, text
 
 TABLE = re.compile(r"<!-- benchmarks:(\S+) -->\n(.*?)<!-- /benchmarks -->", re.S)
 FIGURE = re.compile(r"<!-- figure:(\S[^>]*?) (?:\*(\S+) )?([^\s>]+) -->([^<]*)<!-- /figure -->")
+OPERATION = re.compile(r" (minus|over) (?=[^/ ]+/)")
 MARKER = re.compile(r"<!-- /?(?:benchmarks|figure)\b")
 
 
@@ -40,7 +43,7 @@ def fill(content, results, name):
 
     def figure(match):
         path, scale, form, _ = match.groups()
-        value = figure_of(results, path)
+        value = value_of(results, path)
         written = text(value, form, float(scale)) if scale else text(value, form, 1)
         start = match[0][: match[0].index("-->") + 3]
         return f"{start}{written}<!-- /figure -->"
@@ -49,6 +52,22 @@ def fill(content, results, name):
         return FIGURE.sub(figure, TABLE.sub(table, content))
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
+
+
+def value_of(results, path):
+    """The figure at a path, or what 'PATH minus PATH' and 'PATH over PATH' come to.
+
+    None where one of them was not measured. Raises as :func:`figure_of`.
+    """
+    left, *operation = OPERATION.split(path, maxsplit=1)
+    value = figure_of(results, left)
+    if not operation:
+        return value
+    name, right = operation
+    other = figure_of(results, right)
+    if value is None or other is None:
+        return None
+    return value - other if name == "minus" else value / other
 
 
 def figure_of(results, path):

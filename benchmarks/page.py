@@ -1,4 +1,4 @@
-"""docs/benchmarks.md, its plots, and every table and figure of README and docs that stands between markers.
+"""docs/benchmarks.md, its plots, and every table and figure of READMEs and docs that stands between markers.
 
 .venv/bin/python benchmarks/page.py            # writes them from docs/benchmarks.json
 .venv/bin/python benchmarks/page.py --check    # exit status 1 if one is not in step
@@ -22,7 +22,8 @@ SHOWN_VERSIONS = ("python", "paddle", "ppdet", "onnxruntime", "openvino", "paddl
 
 def documents(root=ROOT):
     """The files that may have markers."""
-    return [root / "README.md", *sorted(p for p in (root / "docs").glob("*.md") if p.name != PAGE.name)]
+    readmes = [root / "README.md", root / "README.zh-CN.md"]
+    return [*readmes, *sorted(p for p in (root / "docs").glob("*.md") if p.name != PAGE.name)]
 
 
 def page(results):
@@ -40,7 +41,7 @@ def page(results):
         "```",
         "",
         "A run takes the place of the benchmark's entry in `benchmarks.json` and brings this page, its plots "
-        "and the tables of README and docs into step. What cannot run keeps the figures it has, or is not "
+        "and the tables of READMEs and docs into step. What cannot run keeps the figures it has, or is not "
         "measured. *Recorded earlier*: figures that the docs had before this file, from the commit named.",
         "",
         f"The last run: {results['date']}, {machine['cpu']}, {machine['cores']} cores "

@@ -16,7 +16,6 @@ waits for its batch.
 
 import argparse
 import itertools
-import json
 import os
 import statistics
 import tempfile
@@ -24,7 +23,8 @@ import time
 from functools import partial
 from pathlib import Path
 
-from common import ROOT, add_json_argument, turns, write_report
+from common import add_json_argument, turns, write_report
+from reader_data import BATCH, configure, draw_pictures, make_annotations
 
 # isort: split
 import cv2
@@ -33,10 +33,9 @@ from tqdm import tqdm
 
 import ppdet_ext
 from ppdet_ext.compat import stop_reading
-from ppdet_ext.config import load_config
 from ppdet_ext.evaluation.bench.process import silent_stdout
 from ppdet_ext.evaluation.text_table import align
-from ppdet_ext.runtime.image import find_images, read_image
+from ppdet_ext.runtime.image import find_images
 
 RECIPES = {
     "PP-YOLOE, 320 to 768": "configs/ppyoloe/ppyoloe_s_coco.yml",
@@ -45,70 +44,9 @@ RECIPES = {
     "demo, 128": "configs/demo/ppyoloe_nano_demo.yml",
     "YOLOv6, Mosaic, 640": "configs/yolov6/yolov6_s_coco.yml",
 }
-# PaddleDetection's Mosaic in place of ours: other draws, and other pictures, so that only times compare.
-MOSAIC = {
-    "Mosaic": {
-        "input_dim": [640, 640],
-        "degrees": [0.0, 0.0],
-        "translate": [-0.1, 0.1],
-        "scale": [0.5, 1.5],
-        "shear": [0.0, 0.0],
-        "enable_mixup": False,
-    }
-}
 NANO = "configs/ppyoloe/ppyoloe_nano_coco.yml"
 NANO_SIZE = 320
-BATCH = 8
 LAST = "painting and collating"
-
-
-def draw_pictures(folder, count):
-    """JPEG files that decode and compress about as photos do."""
-    rng = np.random.RandomState(0)
-    for number in tqdm(range(count), "pictures", disable=None, leave=False):
-        picture = np.zeros([480, 640, 3], "float32")
-        for scale in (1, 2, 4, 8, 16, 32, 64):
-            noise = rng.randn(480 // scale + 2, 640 // scale + 2, 3).astype("float32")
-            picture += scale**0.9 * cv2.resize(noise, (640, 480), interpolation=cv2.INTER_CUBIC)
-        picture = cv2.normalize(picture, None, 0, 255, cv2.NORM_MINMAX).astype("uint8")
-        cv2.imwrite(str(folder / f"{number:04d}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
-
-
-def make_annotations(path, files):
-    """A COCO file with one to thirteen random boxes for each image."""
-    rng = np.random.RandomState(1)
-    images, annotations = [], []
-    for number, file in enumerate(files):
-        height, width = read_image(file).shape[:2]
-        images.append({"id": number, "file_name": str(file), "height": height, "width": width})
-        for _ in range(rng.randint(1, 14)):
-            start, side = rng.uniform(0, 0.8, 2), rng.uniform(0.02, 0.35, 2)
-            x, y = start * (width, height)
-            w, h = np.minimum(side, 1 - start) * (width, height)
-            box = {"bbox": [x, y, w, h], "area": w * h, "iscrowd": 0, "category_id": int(rng.randint(80))}
-            annotations.append({"id": len(annotations) + 1, "image_id": number, **box})
-    categories = [{"id": number, "name": f"class {number}"} for number in range(80)]
-    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
-
-
-def configure(path, annotations, upstream, **options):
-    """A config on the benchmark's images, its reader PaddleDetection's or ours."""
-    cfg = load_config(str(ROOT / path), options)
-    cfg.update(num_classes=80, worker_num=0)
-    cfg.TrainDataset.clear()
-    cfg.TrainDataset.update(
-        name="COCODataSet",
-        image_dir="",
-        anno_path=str(annotations),
-        dataset_dir="/",
-        data_fields=["image", "gt_bbox", "gt_class", "is_crowd"],
-    )
-    reader = cfg.TrainReader
-    reader.update(fast=not upstream, batch_size=BATCH, shuffle=False, use_shared_memory=True)
-    steps = reader["sample_transforms"]
-    if upstream and any("MosaicMixUp" in step for step in steps):
-        reader["sample_transforms"] = [{"Decode": {}}, MOSAIC, *steps[2:]]
-    return cfg
 
 
 class Side:

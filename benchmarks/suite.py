@@ -6,6 +6,9 @@ from typing import NamedTuple
 # What a user gives as --data NAME=PATH; it stands in commands as {NAME}.
 DATA = {
     "checkout": "a checkout of PaddleDetection",
+    "checkout_26": "a checkout of its release/2.6",
+    "checkout_27": "a checkout of its release/2.7",
+    "checkout_develop": "a checkout of its develop branch",
     "yolov6": "a checkout of meituan/YOLOv6",
     "torch": "a Python with torch (for EfficientDet with timm and effdet, too)",
     "bccd": "the blood cells, a Pascal VOC folder",
@@ -197,6 +200,14 @@ SUITE = {
         10,
         "EfficientDet against effdet: outputs, parameters",
         ("--models", "d0"),
+    ),
+    "compatibility": Benchmark(
+        script("compatibility"),
+        50,
+        "what works with which Paddle and which PaddleDetection, by the real commands",
+        ("--families", "PP-YOLOE"),
+        ("--checkouts", "{checkout_26}", "{checkout_27}", "{checkout_develop}"),
+        tables=("compatibility", "compatibility_reasons"),
     ),
     "pcb_defect": Benchmark(
         script(

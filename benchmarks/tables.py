@@ -1,8 +1,11 @@
 """The tables of the docs: each out of the figures of one benchmark, as heads and rows of cells."""
 
 from suite import SUITE
+from tables_compatibility import reasons, steps
 from tables_int8 import accuracy, families, speed
-from tables_readme import measured
+from tables_readme import measured, measured_zh
+
+from ppdet_ext.evaluation.verify_table import verify_table
 
 PPYOLOE, YOLOV6 = "ppyoloe_plus_{}_coco", "yolov6_{}_coco"
 EXCHANGED = {
@@ -173,6 +176,19 @@ def verify(figures):
     return ["", "raw error", "detections", "no partner", "AP", "AP drop", ""], rows
 
 
+def verified(figures):
+    """The table of `ppdet-ext verify` on the demo's model, as the command prints it."""
+    model = "demo, ReLU; "
+    hops = [
+        {"hop": name[len(model) :], **{key: value for key, value in row.items() if value is not None}}
+        for name, row in figures.items()
+        if name.startswith(model)
+    ]
+    about = {"model": "", "images": 0, "compared_images": 0, "ok": True}
+    _, table, *_ = verify_table({**about, "hops": hops}).split("\n\n")  # above it the model, below notes
+    return table.splitlines()
+
+
 M, G = 1e-6, 1e-9
 COUNTED = ("training, M", "training", ".2f", M), ("deployed, M", "deployed", ".2f", M)
 P6 = [f"{size}6" for size in "nsml"]
@@ -180,6 +196,7 @@ D = [f"D{size}" for size in ("0", "1", "2", "3", "4", "5", "6", "7", "7x")]
 # name: (benchmark, its figures -> heads and rows); without a benchmark, of all results.
 TABLES = {
     "measured": (None, measured),
+    "measured_zh": (None, measured_zh),
     "models_ppyoloe": ("models", sizes("PP-YOLOE ", "smlx", *COUNTED)),
     "models_yolov6": (
         "models",
@@ -198,11 +215,15 @@ TABLES = {
     "fusion": ("fusion", fusion),
     "trainings": ("trainings", trainings),
     "verify": ("verify_models", verify),
+    "compatibility": ("compatibility", steps),
+    "compatibility_reasons": ("compatibility", reasons),
     "int8_accuracy": ("int8_accuracy", accuracy),
     "int8_accuracy_families": ("int8_accuracy", families),
     "int8_speed": ("int8_speed", speed("with VNNI")),
     "int8_speed_avx2": ("int8_speed_avx2", speed("without VNNI")),
 }
+# The same for blocks of text: its figures -> lines.
+BLOCKS = {"verify_demo": ("verify_models", verified)}
 
 
 def markdown(heads, rows):
@@ -220,17 +241,20 @@ def entry_of(results, name):
 
 
 def lines_of(results, name):
-    """The lines of a table of TABLES; where its benchmark has no figures, one line that says why.
+    """The lines of a table of TABLES or BLOCKS; where its benchmark has no figures, one that says why.
 
     Raises:
         ValueError: no such table.
     """
-    if name not in TABLES:
-        raise ValueError(f"there is no table '{name}'; there are {', '.join(TABLES)}")
-    benchmark, make = TABLES[name]
+    known = {**TABLES, **BLOCKS}
+    if name not in known:
+        raise ValueError(f"there is no table '{name}'; there are {', '.join(known)}")
+    benchmark, make = known[name]
     if benchmark is None:
         return markdown(*make(results))
     entry = entry_of(results, benchmark)
     if not entry.get("figures"):
         return [f"*{entry['status'].capitalize()}: {entry.get('reason', 'no figures')}.*"]
+    if name in BLOCKS:
+        return ["```", *make(entry["figures"]), "```"]
     return markdown(*make(entry["figures"]))

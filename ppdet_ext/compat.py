@@ -8,34 +8,13 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import glob
-import importlib.util
 import inspect
 import os
 import platform
 import re
 import sys
-from importlib import metadata
 
-# One thing, several names on the registry: the first one installed answers.
-DISTRIBUTIONS = {
-    "paddle": ("paddlepaddle", "paddlepaddle-gpu"),
-    "ppdet": ("paddledet",),
-    "paddlelite": ("paddlelite",),
-    "cv2": (
-        "opencv-python-headless",
-        "opencv-python",
-        "opencv-contrib-python-headless",
-        "opencv-contrib-python",
-    ),
-    "onnxruntime": ("onnxruntime", "onnxruntime-gpu"),
-}
-
-# name: (first version that works, first that does not, the mend)
-SUPPORTED = {
-    "python": ((3, 8), (3, 14), "scripts/setup.sh (it looks for a Python 3.10 first)"),
-    "paddle": ((2, 6), (4,), "pip install paddlepaddle==2.6.2"),
-    "ppdet": ((2, 6), (3,), "pip install --no-deps paddledet==2.6.0"),
-}
+from ppdet_ext.versions import package_version, paddle_version, version_numbers
 
 # What `paddle.jit.save` writes a graph to: Paddle 2.6, Paddle 3.
 STATIC_GRAPH_FILES = (".pdmodel", ".json")
@@ -61,48 +40,6 @@ def protect_zlib() -> int:
     from ppdet_ext._libz import repair
 
     return repair()
-
-
-def version_numbers(text: str) -> tuple[int, ...]:
-    """The leading numbers of a version: '2.6.2.post118' -> (2, 6, 2), '2.13rc0' -> (2, 13)."""
-    numbers = re.match(r"\d+(?:\.\d+)*", text)
-    return tuple(int(n) for n in numbers.group().split(".")) if numbers else ()
-
-
-def package_version(name: str) -> str | None:
-    """The version of a package by import or registry name, read without importing it; None if absent."""
-    for distribution in DISTRIBUTIONS.get(name, (name,)):
-        try:
-            return metadata.version(distribution)
-        except metadata.PackageNotFoundError:
-            continue
-    return None
-
-
-def is_importable(module: str) -> bool:
-    """Whether a top-level module can be found, without importing it (a checkout of ppdet has no version)."""
-    return module in sys.modules or importlib.util.find_spec(module) is not None
-
-
-def paddle_version() -> tuple[int, ...] | None:
-    """The version of the installed Paddle, (2, 6, 2); (0, 0, 0) if nightly, None if absent."""
-    version = package_version("paddle")
-    return None if version is None else version_numbers(version)
-
-
-def check_versions(names: tuple[str, ...] = ("python", "paddle", "ppdet")) -> None:
-    """Raises ValueError, with the mend, for the first of `names` (in SUPPORTED) absent or out of range."""
-    for name in names:
-        first, end, mend = SUPPORTED[name]
-        version = platform.python_version() if name == "python" else package_version(name)
-        if version is None and not is_importable(name):
-            raise ValueError(f"{name} is not installed; run: {mend}")
-        numbers = version_numbers(version or "")
-        if not any(numbers):  # a checkout has no version, a nightly build has 0.0.0: taken as new enough
-            continue
-        if not first <= numbers < end:
-            low, high = (".".join(map(str, v)) for v in (first, end))
-            raise ValueError(f"{name} {version} is not supported (needs >= {low}, < {high}); run: {mend}")
 
 
 def prepare_paddle() -> None:

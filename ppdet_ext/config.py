@@ -224,6 +224,20 @@ def load_config(path, overrides=None):
     return workspace.global_config
 
 
+def input_size(cfg):
+    """[H, W] of a config's images at inference, pixels; -1 where a side is free.
+
+    Raises:
+        ValueError: its TestReader does not say it.
+    """
+    shape = ((cfg.get("TestReader") or {}).get("inputs_def") or {}).get("image_shape")
+    if not isinstance(shape, (list, tuple)) or len(shape) < 2 or not all(type(s) is int for s in shape[-2:]):
+        raise ValueError(
+            f"{cfg.filename}: TestReader.inputs_def.image_shape is {shape}; give [3, H, W], or say --size"
+        )
+    return list(shape[-2:])
+
+
 _registered = {}
 
 

@@ -8,8 +8,9 @@ from .nearest import did_you_mean, nearest
 # Top-level keys that PaddleDetection's trainer and commands read and that few configs hold.
 OPTIONAL_KEYS = """
     amp amp_level custom_black_list custom_white_list cycle_epoch ema_black_list ema_decay ema_decay_type
-    ema_filter_no_grad export find_unused_parameters fuse_normalize init_loss_scaling metric norm_type
-    num_classes pretrain_strict pretrain_weights print_flops print_params progress_bar save_dir to_static trt
+    ema_filter_no_grad export find_unused_parameters fuse_normalize init_loss_scaling map_type master_grad
+    metric norm_type num_classes pretrain_strict pretrain_student_weights pretrain_teacher_weights
+    pretrain_weights print_flops print_params progress_bar pruner save_dir slim ssod_method to_static trt
     use_ema use_fused_allreduce_gradients use_gpu use_mlu use_npu use_shared_memory use_vdl use_wandb use_xpu
     wandb weights worker_num exclude_nms exclude_post_process benchmark lr_reference snapshot_epoch log_iter
     width_mult depth_mult epoch architecture demo_data data_check freeze freeze_norm recompute class_weight
@@ -22,15 +23,16 @@ AUTOMATIC = ("epoch", "snapshot_epoch")
 WHOLE_NUMBERS = ("epoch", "snapshot_epoch", "log_iter", "worker_num", "num_classes")
 NUMBERS = ("depth_mult", "width_mult", "ema_decay")
 METRICS = """COCO VOC SNIPERCOCO RBOX WiderFace KeyPointTopDownCOCOEval KeyPointTopDownMPIIEval
-    KeyPointTopDownCOCOWholeBadyHandEval Pose3DEval MOT MCMOT KITTI ReID MOTDet""".split()
+    KeyPointTopDownCOCOWholeBadyHandEval Pose3DEval MOT MCMOT KITTI ReID MOTDet CULaneMetric""".split()
 # Where a reader lists its operators.
 TRANSFORMS = ("sample_transforms", "batch_transforms")
 # Two neighbouring letters swapped in a word of five are at 0.8.
 TYPO = 0.8
-# From here on a key is a typo even where the right one is in the config, as a base may give it.
-SURE_TYPO = 0.85
+# The same for names whose lengths differ by more than a letter.
+LONG_TYPO = 0.85
 # Options of readers that their classes take as **kwargs.
 READER_OPTIONS = ("inputs_def", "mixup_epoch", "cutmix_epoch")
+INPUTS = ("image_shape", "num_max_boxes")
 PARTS = ("backbone", "neck", "yolo_head", "head")
 
 
@@ -67,12 +69,31 @@ def _check_file_keys(config, modules, path):
             raise ValueError(
                 f"{path}: {key}: no command knows this key here; it belongs into {config['architecture']}"
             )
-        known = [name for name in OPTIONAL_KEYS if abs(len(name) - len(key)) <= 1]
-        close = nearest(key, known, SURE_TYPO) or nearest(key, set(known) - config.keys(), TYPO)
+        word = key.lower()
+        alike = [name for name in OPTIONAL_KEYS if abs(len(name) - len(word)) <= 1]
+        close = nearest(word, alike, TYPO) or nearest(word, OPTIONAL_KEYS, LONG_TYPO)
+        if key == "epochs" and value == config.get("epoch"):
+            continue  # as PaddleDetection's DenseTeacher has it: epochs: &epochs 24, epoch: *epochs
         if isinstance(value, dict):
             close = next((name for name in modules if name.lower() == key.lower()), close)
         if close:
             raise ValueError(f"{path}: {key}: no command knows this key; did you mean '{close}'?")
+
+
+def _check_unregistered(section, config, modules, path):
+    """Refuses a section of no module that has nearly the name, and options, of one.
+
+    The others nothing reads; PaddleDetection's own configs have some, of modules that are gone, and one that
+    says what the module's section says, too.
+    """
+    options = config[section]
+    fitting = [name for name, schema in modules.items() if schema.schema.keys() >= options.keys()]
+    close = nearest(section, fitting, TYPO)
+    right = config.get(close)
+    if close and not (options and isinstance(right, dict) and options.items() <= right.items()):
+        raise ValueError(
+            f"{path}: section '{section}' belongs to no registered module; did you mean '{close}'?"
+        )
 
 
 def check_names(config, modules, path):
@@ -111,14 +132,13 @@ def check_names(config, modules, path):
         schema = modules.get(section)
         if schema is None:
             if isinstance(values, dict) and str(section)[:1].isupper():
-                close = did_you_mean(section, modules)
-                if close:
-                    raise ValueError(f"{path}: section '{section}' belongs to no registered module{close}")
+                _check_unregistered(section, config, modules, path)
             continue
         if isinstance(values, dict):
             _check_section(section, values, schema, {*modules, *config}, modules, path)
             for stage in TRANSFORMS:
                 _check_transforms(f"{path}: {section}.{stage}", values.get(stage))
+            _check_inputs(f"{path}: {section}.inputs_def", values.get("inputs_def"))
         elif values is None or isinstance(values, (str, int, float, list)):
             found = "is empty" if values is None else f"is {values!r}"
             raise ValueError(f"{path}: section '{section}' {found}; give it options, or leave it out")
@@ -141,6 +161,16 @@ def _check_transforms(place, operators):
             for option in options or {}:
                 if option not in taken:
                     raise ValueError(f"{place}: {name} has no option '{option}'{did_you_mean(option, taken)}")
+
+
+def _check_inputs(place, inputs):
+    """A reader's `inputs_def`: a mapping, and no key of it nearly one that is read."""
+    if inputs is not None and not isinstance(inputs, dict):
+        raise ValueError(f"{place} is {inputs!r}; give a mapping, such as image_shape: [3, 640, 640]")
+    for key in inputs or {}:
+        close = "" if key in INPUTS else did_you_mean(key, INPUTS)
+        if close:
+            raise ValueError(f"{place} has no option '{key}'{close}")
 
 
 def _check_section(section, values, schema, names, modules, path):

@@ -13,7 +13,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ppdet_ext.compat import is_importable, package_version, paddle_version, version_numbers
+from ppdet_ext.versions import (
+    PADDLE2ONNX,
+    is_importable,
+    package_version,
+    paddle_version,
+    version_numbers,
+)
 
 PACKAGES = (
     "paddle", "ppdet", "paddleslim", "paddle2onnx", "numpy", "cv2", "onnx", "onnxruntime", "openvino", "nncf",
@@ -197,7 +203,7 @@ def traps(found: dict[str, str | None]) -> list[dict]:
                     f"pip install {name}=={good}",
                 )
         if has["paddle2onnx"] >= (2,):
-            note("paddle2onnx 2 reads the models of Paddle 3", "pip install paddle2onnx==1.3.1")
+            note("paddle2onnx 2 reads the models of Paddle 3", PADDLE2ONNX[2][2])
     if paddle is not None and paddle >= (3,):
         if has["ppdet"][:2] == (2, 6):
             note(
@@ -205,7 +211,7 @@ def traps(found: dict[str, str | None]) -> list[dict]:
                 "pip install paddlepaddle==2.6.2, or a PaddleDetection develop checkout on PYTHONPATH",
             )
         if found["paddle2onnx"] and has["paddle2onnx"] < (2,):
-            note("paddle2onnx 1.x cannot read the models of Paddle 3", "pip install paddle2onnx==2.1.0")
+            note("paddle2onnx 1.x cannot read the models of Paddle 3", PADDLE2ONNX[3][2])
     return answers
 
 

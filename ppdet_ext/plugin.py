@@ -1,6 +1,6 @@
 """The one entry through which PaddleDetection sees this package."""
 
-from . import __version__, compat
+from . import __version__, compat, versions
 
 
 def setup():
@@ -15,7 +15,7 @@ def setup():
     Raises:
         ValueError: PaddleDetection or PaddlePaddle is missing or of a version that does not work.
     """
-    compat.check_versions()
+    versions.check_versions()
     compat.prepare_paddle()
     compat.mend_data_loader()
     compat.mend_pillow()

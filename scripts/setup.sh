@@ -20,7 +20,8 @@ and does nothing when all is in place.
   --paddle 2|3     2 (default): PaddlePaddle 2.6.2 in .venv; 3: PaddlePaddle 3.3.1 in .venv-paddle3
   --gpu            PaddlePaddle for CUDA 11.8 instead of the CPU build (Paddle 2 only)
   --cpu            back to the CPU build (default: what the environment has, CPU in a new one)
-  --extras LIST    more runtimes, separated by commas: openvino, lite
+  --extras LIST    more, separated by commas: the runtimes openvino and lite; develop, for a checkout of
+                   PaddleDetection newer than 2.6
   --python PATH    the Python to build with (default: 3.10 if there is one, on PATH or from pyenv)
   --help           this text
 EOF
@@ -80,7 +81,7 @@ main() {
 
   local extra lists=(base "paddle$paddle" dev)
   for extra in ${extras//,/ }; do
-    [ -f "$LISTS/extra-$extra.txt" ] || fail "unknown extra '$extra'; there are: openvino, lite"
+    [ -f "$LISTS/extra-$extra.txt" ] || fail "unknown extra '$extra'; there are: openvino, lite, develop"
   done
   if [ "$paddle" = 2 ]; then
     if [ -z "$device" ] && compgen -G "$venv/lib/python3.*/site-packages/paddlepaddle_gpu-*.dist-info" >/dev/null; then
@@ -191,7 +192,10 @@ install_extras() {
     [ "$extra" != lite ] || [[ "$version" =~ ^3\.(8|10)$ ]] ||
       fail "Paddle Lite has wheels for Python 3.8 and 3.10 only, ${venv##*/} has $version; add --python with one of those"
     echo "setup.sh: $STAGE"
-    pip_install -r "$LISTS/extra-$extra.txt"
+    local deps=''
+    [ "$extra" != develop ] || deps=--no-deps # imgaug asks for a second OpenCV
+    # shellcheck disable=SC2086  # an option or nothing
+    pip_install $deps -r "$LISTS/extra-$extra.txt"
   done
 }
 

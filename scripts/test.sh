@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Sets up .venv with every engine that it can have, checks the style, runs the tests:
-# `scripts/test.sh -m "not slow" -k nms`. `--paddle 3` as the first argument does so in .venv-paddle3.
+# `scripts/test.sh -m "not slow" -k nms`. `--paddle 3` as the first argument does so in .venv-paddle3; with
+# `-m smoke` after it, only the part that tells whether another Paddle works.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -4,7 +4,6 @@ import sys
 import pytest
 
 import ppdet_ext
-from ppdet_ext import compat
 
 # zlib itself, and the two libraries through which a PNG is written: all three call libz.
 USE_LIBZ = """
@@ -53,62 +52,6 @@ def test_libz_lives_in_every_import_order(order):
 def test_protection_is_idempotent_and_counts_what_it_mended():
     run = python("import paddle\nfrom ppdet_ext import compat\nprint('again', compat.protect_zlib())")
     assert "again 0" in run.stdout, run.stderr[-2000:]
-
-
-@pytest.mark.parametrize(
-    "text, numbers",
-    [
-        ("2.6.2", (2, 6, 2)),
-        ("2.6.2.post118", (2, 6, 2)),
-        ("2.13rc0", (2, 13)),
-        ("0.0.0", (0, 0, 0)),
-        ("", ()),
-    ],
-)
-def test_version_numbers(text, numbers):
-    assert compat.version_numbers(text) == numbers
-
-
-def test_package_version_knows_import_names(monkeypatch):
-    assert compat.package_version("no-such-package-here") is None
-    installed = {"paddlepaddle-gpu": "2.6.2.post118"}
-
-    def version(name):
-        if name not in installed:
-            raise compat.metadata.PackageNotFoundError(name)
-        return installed[name]
-
-    monkeypatch.setattr(compat.metadata, "version", version)
-    assert compat.package_version("paddle") == "2.6.2.post118"
-    assert compat.paddle_version() == (2, 6, 2)
-    installed.clear()
-    assert compat.paddle_version() is None
-
-
-def test_this_environment_is_supported():
-    compat.check_versions()
-
-
-@pytest.mark.parametrize(
-    "version, here, message",
-    [
-        ("2.5.2", True, "paddle 2.5.2 is not supported .*>= 2.6, < 4.* pip install paddlepaddle==2.6.2"),
-        ("4.0.0", True, "paddle 4.0.0 is not supported"),
-        (None, False, "paddle is not installed; run: pip install paddlepaddle==2.6.2"),
-    ],
-)
-def test_unsupported_versions_are_named_with_the_mend(monkeypatch, version, here, message):
-    monkeypatch.setattr(compat, "package_version", lambda name: version)
-    monkeypatch.setattr(compat, "is_importable", lambda name: here)
-    with pytest.raises(ValueError, match=message):
-        compat.check_versions(("paddle",))
-
-
-@pytest.mark.parametrize("version", [None, "0.0.0"])
-def test_checkouts_and_nightly_builds_pass(monkeypatch, version):
-    monkeypatch.setattr(compat, "package_version", lambda name: version)
-    monkeypatch.setattr(compat, "is_importable", lambda name: True)
-    compat.check_versions(("paddle", "ppdet"))
 
 
 def test_setup_forwards_to_the_plugin(monkeypatch):

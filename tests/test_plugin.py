@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 import ppdet_ext
-from ppdet_ext import compat, plugin
+from ppdet_ext import compat, plugin, versions
+
+pytestmark = pytest.mark.smoke
 
 ROOT = Path(__file__).resolve().parents[1]
 # The contract's names, on which YAML files depend.
@@ -94,7 +96,7 @@ def test_setup_says_what_is_missing(monkeypatch):
     def refuse(*_):
         raise ValueError("paddle is not installed; run: pip install paddlepaddle")
 
-    monkeypatch.setattr(compat, "check_versions", refuse)
+    monkeypatch.setattr(versions, "check_versions", refuse)
     with pytest.raises(ValueError, match="paddle is not installed"):
         plugin.setup()
 

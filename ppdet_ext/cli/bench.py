@@ -44,12 +44,12 @@ def add_arguments(parser):
 
 def run(args):
     """Measure, write report and plot, print the table."""
-    from ppdet_ext.compat import is_importable
     from ppdet_ext.environment import machine
     from ppdet_ext.evaluation.bench.benchmark import run_benchmark
     from ppdet_ext.evaluation.bench.rounds import MEASURED, Plan
     from ppdet_ext.evaluation.bench.table import bench_table
     from ppdet_ext.runtime.backends import check_backends
+    from ppdet_ext.versions import is_importable
     from ppdet_ext.visualize import plot_bench
 
     if args.opt and args.model:

@@ -1,4 +1,4 @@
-"""Arguments and steps that the verbs with a config share."""
+"""Arguments and steps that verbs share: those with a config, and those with an engine."""
 
 import argparse
 
@@ -25,6 +25,15 @@ def add_config_arguments(parser, required=True):
     parser.add_argument("-c", "--config", required=required, help="config file (YAML)")
     parser.add_argument("-o", "--opt", nargs="*", metavar="KEY=VALUE", help="override keys of the config")
     parser.add_argument("--slim_config", help="config of a compression method")
+
+
+def add_engine_arguments(parser):
+    """--model, --backend, --device and --threads, of a verb that runs an exported folder in an engine."""
+    add = parser.add_argument
+    add("--model", required=True, metavar="FOLDER", help="the exported folder")
+    add("--backend", default="onnxruntime", metavar="NAME", help="the engine")
+    add("--device", metavar="NAME", help="cpu or gpu (default: the engine's own)")
+    add("--threads", type=int, metavar="N", help="CPU threads (default: the engine's choice)")
 
 
 def add_tta_arguments(parser):

@@ -6,6 +6,8 @@ from .common import TRAINED, add_config_arguments, add_tta_arguments, add_tta_to
 from .json_output import add_json_argument, give_json
 
 EXAMPLE = f"ppdet-ext eval {TRAINED}"
+# What PaddleDetection writes in an evaluation, and what pycocotools calls it.
+STYLES = {"proposal": "proposal", "bbox": "bbox", "mask": "segm"}
 
 
 def add_arguments(parser):
@@ -84,15 +86,45 @@ def _check_sliced(cfg):
 
 
 def _evaluate_json(cfg, args):
+    """AP of the boxes, and of what else an earlier run has written beside them."""
     from ppdet.core.workspace import create
-    from ppdet.metrics.coco_utils import json_eval_results
+    from ppdet.metrics.coco_utils import cocoapi_eval
+    from pycocotools.coco import COCO
 
-    if args.json:
-        raise ValueError("--json: --json_eval prints its AP alone; evaluate without it")
+    from ppdet_ext.evaluation.coco import STATS
+
     if cfg.metric != "COCO":
         raise ValueError(f"--json_eval works with metric: COCO, not {cfg.metric}")
-    found = os.path.join(args.output_eval or "", "bbox.json")
-    if not os.path.exists(found):
-        raise ValueError(f"{found}: no such file; run once without --json_eval to write it")
-    json_eval_results(cfg.metric, json_directory=args.output_eval, dataset=create("EvalDataset")())
+    files = {kind: os.path.join(args.output_eval or "", f"{kind}.json") for kind in STYLES}
+    if not os.path.exists(files["bbox"]):
+        raise ValueError(f"{files['bbox']}: no such file; run once without --json_eval to write it")
+    truth = COCO(create("EvalDataset")().get_anno())
+    metrics = {}
+    for kind, file in files.items():
+        if os.path.exists(file):
+            stats = cocoapi_eval(_results(file, truth), STYLES[kind], truth, classwise=args.classwise)
+            values = [None if value == -1 else float(value) for value in stats]
+            metrics[kind] = dict(zip(STATS, values))
+    give_json(
+        args,
+        {"config": args.config, "boxes": files["bbox"], "images": len(truth.imgs), "metrics": metrics},
+    )
     return 0
+
+
+def _results(file, truth):
+    """COCO's results in a file, which belong to the images of a COCO."""
+    from ppdet_ext.data.json_file import read_json
+
+    results, _ = read_json(file)
+    if not isinstance(results, list) or not all(isinstance(one, dict) for one in results):
+        raise ValueError(f"{file}: is no list of COCO results; run once without --json_eval to write it")
+    if not results:
+        raise ValueError(f"{file}: holds no results, the model found nothing; there is no AP of it")
+    for result in results:
+        if result.get("image_id") not in truth.imgs:
+            raise ValueError(
+                f"{file}: has a result of image {result.get('image_id')}, which EvalDataset does not hold; "
+                "run once without --json_eval to write it anew"
+            )
+    return results

@@ -36,7 +36,7 @@ def add_arguments(parser):
 def run(args):
     if args.folder is not None:
         return _folder(args)
-    from ppdet_ext.compat import is_importable
+    from ppdet_ext.versions import is_importable
 
     if args.picture and Path(args.picture).suffix.lower() != ".png":
         raise ValueError(f"--picture {args.picture}: is written as PNG; give a name that ends with .png")
@@ -47,11 +47,12 @@ def run(args):
     cfg = prepare_config(argparse.Namespace(config=args.config, opt=args.opt, slim_config=None), "test")
     from ppdet_ext.evaluation.network_profile import profile_network
     from ppdet_ext.evaluation.network_table import fusion_table, network_table
+    from ppdet_ext.export.graph import RawGraph
 
     model, weights = _model(cfg, args)
     fusion_of = getattr(getattr(model, "neck", None), "fusion_weights", None)
     fusion = fusion_of() if fusion_of else None
-    profile = profile_network(model, args.size or _size(cfg))
+    profile = profile_network(RawGraph(model), args.size or _size(cfg))
     print(network_table(profile, cfg.filename))
     if fusion:
         of = f"of {weights}" if weights else "as at the start of a training: no --weights"
@@ -93,7 +94,9 @@ def _model(cfg, args):
 
 def _size(cfg):
     """The side of the config's images at inference."""
-    height, width = cfg.TestReader["inputs_def"]["image_shape"][-2:]
+    from ppdet_ext.config import input_size
+
+    height, width = input_size(cfg)
     if height != width or height < 1:
         raise ValueError(f"{cfg.filename}: images of {height}x{width}; give the side of a square, --size")
     return height

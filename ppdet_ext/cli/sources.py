@@ -2,20 +2,18 @@
 
 from pathlib import Path
 
+from .common import add_engine_arguments
+
 
 def add_source_arguments(parser, inputs):
-    """INPUT, --model and the engine's options.
+    """INPUT and the options of :func:`add_engine_arguments`.
 
     Args:
         parser (argparse.ArgumentParser)
         inputs (str): the help of INPUT.
     """
-    add = parser.add_argument
-    add("inputs", nargs="+", metavar="INPUT", help=inputs)
-    add("--model", required=True, metavar="FOLDER", help="the exported folder")
-    add("--backend", default="onnxruntime", metavar="NAME", help="the engine")
-    add("--device", metavar="NAME", help="cpu or gpu (default: the engine's own)")
-    add("--threads", type=int, metavar="N", help="CPU threads (default: the engine's choice)")
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help=inputs)
+    add_engine_arguments(parser)
 
 
 def check_numbers(args):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from .common import add_engine_arguments
 from .json_output import add_json_argument, give_json
 
 EXAMPLE = (
@@ -11,10 +12,9 @@ EXAMPLE = (
 
 
 def add_arguments(parser):
-    parser.add_argument("--model", required=True, metavar="FOLDER", help="the exported folder")
+    add_engine_arguments(parser)
     parser.add_argument("--anno", required=True, metavar="FILE", help="COCO instances to judge by")
     parser.add_argument("--images", required=True, metavar="DIR", help="their images")
-    parser.add_argument("--backend", default="onnxruntime", metavar="NAME", help="engine")
     parser.add_argument(
         "--iou", type=float, default=0.5, help="a detection is right from this overlap on (%(default)s)"
     )
@@ -37,7 +37,7 @@ def run(args):
     if args.recall is not None and not 0 < args.recall <= 1:
         raise ValueError(f"--recall is {args.recall}; give a share above 0, at most 1")
     files, truths = load_truths(args.anno, args.images)
-    detector = Detector(args.model, args.backend)
+    detector = Detector(args.model, args.backend, args.threads, args.device)
     predictions = detect_all(detector, files)
     if args.any_class:
         predictions, truths = one_class(predictions), one_class(truths)

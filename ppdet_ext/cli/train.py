@@ -1,9 +1,14 @@
 """ppdet-ext train: PaddleDetection's training command, its flags included."""
 
+import json
+import os
 import re
+import tempfile
+from pathlib import Path
 
 from . import describe, train_folder
 from .common import add_config_arguments, boolean, prepare_config
+from .json_output import add_json_argument, give_json, write_document
 
 # The last line of a traceback that bad input leaves in a child.
 BAD_INPUT = re.compile(r"^ValueError: (.+?)\s*\Z", re.MULTILINE | re.DOTALL)
@@ -50,6 +55,7 @@ def add_arguments(parser):
     )
     parser.add_argument("--seed", type=int, metavar="N", help="fix the random seeds; another N, another run")
     parser.add_argument("--enable_ce", type=boolean, default=False, help="the same as --seed 0")
+    add_json_argument(parser, "where weights and report are, and the best AP")
 
 
 def run(args):
@@ -57,17 +63,25 @@ def run(args):
     if options:
         args.eval = not no_eval
         args.config = train_folder.write_config(args, options)
-    if args.processes > 1:
-        return _run_processes(args)
-    return _train(args)
+    result = _run_processes(args) if args.processes > 1 else _train(args)
+    if result is not None:
+        give_json(args, result)
+    return 0
 
 
 def _run_processes(args):
     """Trains data-parallel on this machine's CPU; a failure in one process ends all."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "result.json")
+        _spawn(args, file)
+        return json.loads(file.read_text(encoding="utf-8"))
+
+
+def _spawn(args, file):
     from paddle.distributed import spawn
 
     try:
-        spawn(_train_in_child, args=(args,), nprocs=args.processes, backend="gloo")
+        spawn(_train_in_child, args=(args, file), nprocs=args.processes, backend="gloo")
     except Exception as error:
         # Paddle hands over what ended the process, or the traceback that it left, as text.
         bad_input, killed = BAD_INPUT.search(str(error)), KILLED.search(str(error))
@@ -77,15 +91,17 @@ def _run_processes(args):
         if bad_input is None:
             raise
         raise ValueError(bad_input.group(1)) from None
-    return 0
 
 
-def _train_in_child(args):
+def _train_in_child(args, file):
+    """Trains; the first process leaves its result in the file."""
     from ppdet_ext.training.peers import end_with_parent
 
     end_with_parent()
     try:
-        _train(args)
+        result = _train(args)
+        if result is not None:
+            write_document(file, result)
     except (ValueError, OSError) as error:
         if "Error Message Summary" in str(error):  # Paddle's own fault
             raise
@@ -93,6 +109,7 @@ def _train_in_child(args):
 
 
 def _train(args):
+    """Trains; the result of :func:`_result`, None in other processes than the first."""
     cfg = prepare_config(args, "train")
     from ppdet.engine import init_fleet_env, init_parallel_env, set_random_seed
 
@@ -114,8 +131,34 @@ def _train(args):
         if not resumed and cfg.get("pretrain_weights"):
             trainer.load_weights(cfg.pretrain_weights)
         trainer.train(args.eval)
+    page = None
     if args.eval:
         from ppdet_ext.report.after_training import report_after_training
 
-        report_after_training(trainer, args.config)
-    return 0
+        page = report_after_training(trainer, args.config)
+    import paddle.distributed as dist
+
+    return _result(trainer.cfg, args.config, page) if dist.get_rank() == 0 else None
+
+
+def _result(cfg, config, page):
+    """What a training came to, for --json; epochs count from 1, as in the report."""
+    from ppdet_ext.training.callbacks import history_path
+    from ppdet_ext.training.checkpoints.set_folder import CheckpointFolder, output_folder
+
+    folder = output_folder(cfg)
+    sets, _ = CheckpointFolder(folder).sets()
+    best = next((one for one in reversed(sets) if "best_model" in one.facts["names"]), None)
+    return {
+        "config": config,
+        "folder": folder,
+        "epochs": sets[-1].epoch + 1,
+        "best_epoch": best and best.epoch + 1,
+        "ap": best and best.facts["best_ap"],
+        "weights": {
+            "best": best and os.path.join(folder, "best_model.pdparams"),
+            "last": os.path.join(folder, "model_final.pdparams"),
+        },
+        "history": history_path(cfg),
+        "report": page,
+    }

@@ -8,7 +8,7 @@ from ppdet_ext.nearest import choice
 from .deep_pcb import read_deep_pcb
 from .labelme import read_labelme
 from .pictures import files_below
-from .voc import read_voc
+from .voc import part_folders, read_voc
 from .yolo import read_yolo
 from .yolo_settings import TEXT_NAMES, find_yaml
 
@@ -96,7 +96,8 @@ def _first_fields(list_file):
 
 def _is_voc(folder):
     places = (folder, folder / "Annotations", folder / "annotations")
-    return any(next(place.glob("*.xml"), None) for place in places if place.is_dir())
+    beside = any(next(place.glob("*.xml"), None) for place in places if place.is_dir())
+    return beside or bool(part_folders(folder))
 
 
 def _is_yolo(folder):

@@ -12,13 +12,14 @@ from .grouping import group_images
 from .labels import read_text
 from .pictures import files_below, find_pictures
 from .split import split_dataset
+from .voc import part_folders
 from .yolo_settings import TEXT_NAMES, find_yaml, read_settings
 
 KINDS = {"coco": "COCO", **{kind: title for kind, (_, title, _) in FORMATS.items()}}
 # What tells each from the others.
 SIGNS = (
-    "COCO: annotations/*.json, train.json, train/_annotations.coco.json; VOC: Annotations/*.xml; YOLO: "
-    "data.yaml, labels/*.txt"
+    "COCO: annotations/*.json, train.json, train/_annotations.coco.json; VOC: Annotations/*.xml, "
+    "train/*.xml; YOLO: data.yaml, labels/*.txt"
 )
 # The share of the pictures that is held out where a dataset has no validation part.
 HELD_OUT = 0.2
@@ -163,17 +164,26 @@ def _splits(folder, kind):
     lists = {file.stem for place in ("ImageSets/Main", ".") for file in (folder / place).glob("*.txt")}
     train = next((name for name in ("train", "trainval") if name in lists), None)
     val = next((name for name in ("val", "valid", "validation") if name in lists), None)
+    if kind == "voc" and train is None:
+        return _named_parts(part_folders(folder))
     return (train, val if train == "train" else None) if kind in ("voc", "deeppcb") else (None, None)
+
+
+def _named_parts(names):
+    """Of names of folders, those of the parts to train and to evaluate on; None for all, and for none."""
+    parts = {}
+    for name in names:
+        parts.setdefault(part_of(name), name)
+    return (parts["train"], parts.get("val")) if "train" in parts else (None, None)
 
 
 def _yolo_splits(folder):
     named = read_settings(folder, []).splits
     if "train" in named:
         return "train", "val" if named.get("val", named["train"]) != named["train"] else None
-    parts = {}
-    for name in sorted({name for file in find_pictures(folder) for name in PurePosixPath(file).parts[:-1]}):
-        parts.setdefault(part_of(name), name)
-    return (parts["train"], parts.get("val")) if "train" in parts else (None, None)
+    return _named_parts(
+        sorted({name for file in find_pictures(folder) for name in PurePosixPath(file).parts[:-1]})
+    )
 
 
 def _names_classes(folder):

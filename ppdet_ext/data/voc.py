@@ -7,6 +7,9 @@ from xml.parsers import expat
 
 from tqdm import tqdm
 
+from ppdet_ext.nearest import choice
+
+from .coco_folder import part_of
 from .coco_records import CocoRecords
 from .labels import read_text
 from .pictures import pictures_by_stem, stem_key
@@ -23,10 +26,11 @@ def read_voc(root, split=None, names=None, progress=False):
 
     Args:
         root (str): folder with ``Annotations/`` and ``JPEGImages/`` ('images' will do); or one with pictures
-            and their XML files side by side, as LabelImg leaves it.
+            and their XML files side by side, as LabelImg leaves it; or with such folders of parts, ``train/``
+            and ``valid/``, as Roboflow exports them.
         split (str | None): 'train' for ``ImageSets/Main/train.txt``, one image name a line; where there is
             none, for ``train.txt``, an image and an XML file a line, both relative to ``root``
-            (PaddleDetection's lists). None: all annotations there are.
+            (PaddleDetection's lists); or for the folder ``train/``. None: all annotations there are.
         names (list[str] | None): classes; their ids are 1, 2, ... in this order. None: those found.
         progress (bool): show a bar.
 
@@ -63,19 +67,34 @@ def read_voc(root, split=None, names=None, progress=False):
     return records.done(where)
 
 
+def part_folders(root):
+    """Folders of parts, with pictures and their XML files side by side: Roboflow's ``train/``, ``valid/``.
+
+    Args:
+        root (Path)
+
+    Returns:
+        dict[str, Path]: by their names, sorted; {} where the root's own annotations are the dataset.
+    """
+    if _xml_files(_annotations(root)):
+        return {}
+    folders = (path for path in sorted(root.iterdir()) if part_of(path.name) and path.is_dir())
+    return {path.name: path for path in folders if _xml_files(path)}
+
+
 def _pairs(root, split):
     """What names the images, their folder, pairs of an image's name in it and its XML file, and pictures that
     have none."""
-    annotations = _folder(root, ("Annotations", "annotations"), _xml_files)
+    annotations = _annotations(root)
     image_dir = _folder(root, ("JPEGImages", "images"), Path.is_dir)
+    parts = part_folders(root) if root.is_dir() else {}
+    if split is None and parts:
+        found = [_annotated(folder, folder, f"{name}/") for name, folder in parts.items()]
+        return str(root), root, *(sum(lists, []) for lists in zip(*found))
     if split is None:
-        pictures = pictures_by_stem(image_dir)
-        files = _xml_files(annotations)
-        if not files:
+        if not _xml_files(annotations):
             raise ValueError(f"{annotations}: holds no XML files; give the root of a Pascal VOC folder")
-        pairs = [(_picture(pictures, file.stem, image_dir, file), file) for file in files]
-        left_out = sorted(set(pictures.values()) - {name for name, _ in pairs})
-        return str(annotations), image_dir, pairs, left_out
+        return str(annotations), image_dir, *_annotated(annotations, image_dir)
     list_file, pair_list = root / "ImageSets" / "Main" / f"{split}.txt", root / f"{split}.txt"
     if list_file.is_file():
         pictures = pictures_by_stem(image_dir)
@@ -87,7 +106,24 @@ def _pairs(root, split):
         return str(list_file), image_dir, pairs, []
     if pair_list.is_file():
         return str(pair_list), root, [_listed(root, line, pair_list) for line in _lines(pair_list)], []
+    if split in parts:
+        return str(parts[split]), root, *_annotated(parts[split], parts[split], f"{split}/")
+    if parts:
+        raise ValueError(f"{root}: has no part '{split}'; {choice(split, parts)}")
     raise ValueError(f"{list_file}: no such list of images; give the root of a Pascal VOC folder")
+
+
+def _annotated(annotations, image_dir, prefix=""):
+    """Pairs of a folder's XML files and their images, and the images that have none; names with a prefix."""
+    pictures = pictures_by_stem(image_dir)
+    files = _xml_files(annotations)
+    pairs = [(prefix + _picture(pictures, file.stem, image_dir, file), file) for file in files]
+    left_out = {prefix + name for name in pictures.values()} - {name for name, _ in pairs}
+    return pairs, sorted(left_out)
+
+
+def _annotations(root):
+    return _folder(root, ("Annotations", "annotations"), _xml_files)
 
 
 def _folder(root, names, fits):

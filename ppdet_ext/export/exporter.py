@@ -8,6 +8,7 @@ import tempfile
 import numpy as np
 import paddle
 
+from ppdet_ext.config import input_size
 from ppdet_ext.nearest import choice
 from ppdet_ext.runtime.manifest import MANIFEST
 
@@ -213,8 +214,8 @@ def _publish(partial, folder):
 
 def _image_size(cfg, model, image_size):
     """[H, W] to export for, checked against the strides."""
-    size = list(image_size or cfg.TestReader["inputs_def"]["image_shape"][-2:])
     coarsest = max(head_of(model).fpn_strides)
+    size = list(image_size or input_size(cfg))
     for side in size:
         if side != -1 and (side <= 0 or side % coarsest):
             raise ValueError(

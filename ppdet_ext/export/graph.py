@@ -6,6 +6,10 @@ import paddle.nn as nn
 
 from ppdet_ext.nn import reparameterize
 
+# Heads of PaddleDetection's that one of ours replaces, checkpoints included; and all of ours.
+SUCCESSORS = {"PPYOLOEHead": "ETHead"}
+HEADS = "ETHead, EfficientRepHead or EfficientDetHead"
+
 
 def _head_key(model):
     """The name of a detector's head in its checkpoints; PaddleDetection's YOLO architectures tell none."""
@@ -13,8 +17,21 @@ def _head_key(model):
 
 
 def head_of(model):
-    """The head (nn.Layer) of a detector of any family."""
-    return getattr(model, _head_key(model))
+    """The head (nn.Layer) of a detector of any family.
+
+    Raises:
+        ValueError: it has none, or one that does not decode, such as PaddleDetection's own.
+    """
+    head = getattr(model, _head_key(model), None)
+    if hasattr(head, "decode"):
+        return head
+    name = type(model if head is None else head).__name__
+    successor = SUCCESSORS.get(name)
+    mend = f"{successor} takes its place, and its checkpoints" if successor else f"take {HEADS}"
+    raise ValueError(
+        f"{name}: ends in no raw boxes and scores, which info, export, quantize and verify need; {mend}: "
+        "docs/migration.md"
+    )
 
 
 class RawGraph(nn.Layer):

@@ -6,10 +6,11 @@ import subprocess
 import sys
 import tempfile
 
-from ppdet_ext.compat import is_importable, program_ops
+from ppdet_ext.compat import program_ops
 from ppdet_ext.runtime.backends.paddle_int8 import image_size, is_quantized
 from ppdet_ext.runtime.config import InferConfig
 from ppdet_ext.runtime.preprocess import Preprocess
+from ppdet_ext.versions import is_importable
 
 from .device_cfg import write_device_cfg
 from .graph import without_swish

@@ -5,8 +5,8 @@ import json
 import os
 import platform
 
-from ppdet_ext.compat import package_version
 from ppdet_ext.runtime.manifest import MANIFEST
+from ppdet_ext.versions import package_version
 
 PACKAGES = (
     "paddle",

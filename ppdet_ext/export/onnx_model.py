@@ -3,6 +3,7 @@
 import os
 
 from ppdet_ext.compat import paddle2onnx_options, program_ops
+from ppdet_ext.versions import check_versions
 
 from .onnx_half import to_half
 from .onnx_nms import add_efficient_nms, add_nms
@@ -31,7 +32,7 @@ def save_onnx(model_file, folder, opset=DEFAULT_OPSET, fp16=False):
         str: path of the ONNX file, with input 'image' and outputs 'boxes' and 'scores'.
 
     Raises:
-        ValueError: a package is absent, or Paddle2ONNX refuses the graph.
+        ValueError: a package is absent or does not go with this Paddle, or Paddle2ONNX refuses the graph.
     """
     try:
         import onnx
@@ -41,6 +42,7 @@ def save_onnx(model_file, folder, opset=DEFAULT_OPSET, fp16=False):
         raise ValueError(
             f"the ONNX target needs {error.name}; run: pip install 'ppdet_ext[convert]'"
         ) from None
+    check_versions(("paddle2onnx",))
     check_opset(model_file, opset)
     target = os.path.join(folder, "model.onnx")
     weights = os.path.join(os.path.dirname(model_file), "model.pdiparams")

@@ -2,7 +2,7 @@
 
 import os
 
-from ppdet_ext.compat import is_importable
+from ppdet_ext.versions import is_importable
 
 
 def save_openvino(onnx_file, folder, fp16=False):

@@ -58,8 +58,8 @@ def _unmeasured(target, file, nms_settings):
         return ELSEWHERE
     if target == "paddle" and nms_settings:
         return "PaddleDetection's NMS form, run by its deploy programs"
-    from ppdet_ext.compat import is_importable
     from ppdet_ext.environment import gpus
+    from ppdet_ext.versions import is_importable
 
     package = BACKENDS[PROVERS[target]][0]
     if not is_importable(package):

@@ -9,6 +9,34 @@ from .fusion import conv_like, fold_conv_bn
 from .same_pad import SameConv2D
 
 
+def conv2d(
+    in_channels, out_channels, kernel_size, stride=1, groups=1, dilation=1, padding_mode="zeros", bias=False
+):
+    """A convolution whose padding keeps the size at stride 1, with fresh weights.
+
+    Args:
+        in_channels, out_channels (int): Cin, Cout.
+        kernel_size (int): odd.
+        stride, groups, dilation (int): of the convolution.
+        padding_mode (str): zeros, reflect, replicate or circular.
+        bias (bool): with a bias.
+
+    Returns:
+        nn.Conv2D: ``[B, Cin, H, W] -> [B, Cout, ceil(H / s), ceil(W / s)]``.
+    """
+    return nn.Conv2D(
+        in_channels,
+        out_channels,
+        kernel_size,
+        stride=stride,
+        padding=dilation * (kernel_size // 2),
+        dilation=dilation,
+        groups=groups,
+        padding_mode=padding_mode,
+        bias_attr=None if bias else False,
+    )
+
+
 def batch_norm(channels, epsilon=1e-5, momentum=0.9):
     """A BatchNorm2D whose scale and shift are exempt from weight decay."""
     return nn.BatchNorm2D(
@@ -70,16 +98,8 @@ class ConvNormAct(nn.Layer):
         if same:
             self.conv = SameConv2D(in_channels, out_channels, kernel_size, stride, groups, bias)
         else:
-            self.conv = nn.Conv2D(
-                in_channels,
-                out_channels,
-                kernel_size,
-                stride=stride,
-                padding=dilation * (kernel_size // 2),
-                dilation=dilation,
-                groups=groups,
-                padding_mode=padding_mode,
-                bias_attr=None if bias else False,
+            self.conv = conv2d(
+                in_channels, out_channels, kernel_size, stride, groups, dilation, padding_mode, bias
             )
         self.bn = batch_norm(out_channels, bn_epsilon, bn_momentum)
         self.act = build_activation(act)

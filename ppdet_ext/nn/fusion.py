@@ -80,20 +80,6 @@ def identity_kernel(channels, groups, size):
     return kernel
 
 
-def conv3x3(in_channels, out_channels, stride=1, groups=1, dilation=1, padding_mode="zeros"):
-    """The 3x3 convolution with bias that a block of branches becomes, with fresh weights."""
-    return nn.Conv2D(
-        in_channels,
-        out_channels,
-        3,
-        stride=stride,
-        padding=dilation,
-        dilation=dilation,
-        groups=groups,
-        padding_mode=padding_mode,
-    )
-
-
 def _blank(conv):
     """A convolution with bias of the geometry of a plain one, with fresh weights."""
     return nn.Conv2D(

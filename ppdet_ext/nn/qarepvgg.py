@@ -2,7 +2,7 @@
 
 import paddle.nn as nn
 
-from .conv import ConvNormAct, batch_norm
+from .conv import ConvNormAct, batch_norm, conv2d
 from .fusion import fold_bn, fold_conv_bn, identity_kernel, pad_kernel, weight_array
 from .rep_base import RepBlock
 
@@ -37,7 +37,7 @@ class QARepVGGBlock(RepBlock):
         self.conv1 = ConvNormAct(
             in_channels, out_channels, 3, stride, groups, dilation, padding_mode=padding_mode, **bn
         )
-        self.conv2 = nn.Conv2D(in_channels, out_channels, 1, stride, groups=groups, bias_attr=False)
+        self.conv2 = conv2d(in_channels, out_channels, 1, stride, groups)
         self.identity = nn.Identity() if identity else None
         self.bn = batch_norm(out_channels, bn["bn_epsilon"], bn["bn_momentum"])
 

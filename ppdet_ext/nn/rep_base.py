@@ -4,7 +4,8 @@ import paddle
 import paddle.nn as nn
 
 from .activation import build_activation
-from .fusion import conv3x3, conv_like
+from .conv import conv2d
+from .fusion import conv_like
 
 
 class RepBlock(nn.Layer):
@@ -56,7 +57,9 @@ class RepBlock(nn.Layer):
         self.act = build_activation(act)
         self.deployed = deploy
         if deploy:
-            self.conv = conv3x3(in_channels, out_channels, stride, groups, dilation, padding_mode)
+            self.conv = conv2d(
+                in_channels, out_channels, 3, stride, groups, dilation, padding_mode, bias=True
+            )
             return
         self._make_branches(
             in_channels,

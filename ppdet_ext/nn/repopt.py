@@ -12,7 +12,7 @@ from paddle.nn.initializer import Constant
 from paddle.regularizer import L2Decay
 from paddle.utils import unique_name
 
-from .conv import ConvNormAct, batch_norm
+from .conv import ConvNormAct, batch_norm, conv2d
 from .fusion import fold_bn, fold_conv_bn, identity_kernel, pad_kernel, weight_array
 from .rep_base import RepBlock
 
@@ -78,17 +78,7 @@ class ScaledConv(ChannelScale):
         padding_mode="zeros",
     ):
         super().__init__(out_channels)
-        self.conv = nn.Conv2D(
-            in_channels,
-            out_channels,
-            kernel_size,
-            stride=stride,
-            padding=dilation * (kernel_size // 2),
-            dilation=dilation,
-            groups=groups,
-            padding_mode=padding_mode,
-            bias_attr=False,
-        )
+        self.conv = conv2d(in_channels, out_channels, kernel_size, stride, groups, dilation, padding_mode)
 
     def forward(self, x):
         return super().forward(self.conv(x))

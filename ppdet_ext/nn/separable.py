@@ -2,6 +2,8 @@
 
 import paddle.nn as nn
 
+from .conv import conv2d
+
 
 class SeparableConv2D(nn.Layer):
     """Depthwise kxk without bias, pointwise 1x1 with one: ``[B, Cin, H, W] -> [B, Cout, H, W]``.
@@ -16,14 +18,7 @@ class SeparableConv2D(nn.Layer):
 
     def __init__(self, in_channels, out_channels, kernel_size=3):
         super().__init__()
-        self.depthwise = nn.Conv2D(
-            in_channels,
-            in_channels,
-            kernel_size,
-            padding=kernel_size // 2,
-            groups=in_channels,
-            bias_attr=False,
-        )
+        self.depthwise = conv2d(in_channels, in_channels, kernel_size, groups=in_channels)
         self.pointwise = nn.Conv2D(in_channels, out_channels, 1)
 
     def forward(self, x):

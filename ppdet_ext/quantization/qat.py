@@ -13,6 +13,7 @@ from ppdet_ext.compat import quantizes
 from ppdet_ext.nearest import choice
 from ppdet_ext.nn import image_convolution, reparameterize
 from ppdet_ext.training.checkpoints.loading import check_fits
+from ppdet_ext.versions import check_versions
 
 from .layers import match_layers
 
@@ -145,6 +146,7 @@ class DetectorQAT:
             raise ValueError(
                 f"quantisation-aware training needs PaddleSlim ({error}); run: bash scripts/setup.sh"
             ) from None
+        check_versions(("paddleslim",))
         self._quantizer = QAT(config=self.quant_config)
         places = _places(model)
         self._quantizer.quantize(model)

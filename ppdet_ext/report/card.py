@@ -40,7 +40,10 @@ def model_card(name, config, measured, weights, course=None, exported=None):
         "model": name,
         "architecture": config.get("architecture"),
         "made": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "data": {key: _dataset(key) for key in ("TrainDataset", "EvalDataset")},
+        "data": {
+            "TrainDataset": _training_set(),
+            "EvalDataset": _facts(measured.anno_file, measured.image_dir, measured.dataset),
+        },
         "weights": about,
         "training": _training(course),
         "metrics": {
@@ -64,13 +67,18 @@ def about_weights(weights):
     return {"file": file, **entry(file)}
 
 
-def _dataset(key):
-    """Paths, counts and hash of a dataset of the config; what is wrong where it can't be read as COCO."""
+def _training_set():
+    """Facts of the config's training set; what is wrong where it can't be read as COCO."""
     try:
-        anno_file, image_dir = dataset_files(key)
+        anno_file, image_dir = dataset_files("TrainDataset")
         dataset = load_annotations(anno_file)
     except (ValueError, TypeError, AttributeError) as error:  # of another kind than COCO, or not on this disk
         return {"status": f"{NOT_MEASURED}: {' '.join(str(error).split())}"}
+    return _facts(anno_file, image_dir, dataset)
+
+
+def _facts(anno_file, image_dir, dataset):
+    """Paths, counts and hash of a dataset that was read."""
     classes = count_classes(dataset)
     return {
         "annotations": str(anno_file),

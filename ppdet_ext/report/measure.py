@@ -1,7 +1,8 @@
 """All figures of a report, out of the boxes that an evaluation found."""
 
 from dataclasses import dataclass
-from typing import List
+from pathlib import Path
+from typing import List, Union
 
 import numpy as np
 
@@ -22,6 +23,8 @@ class Measured:
     """What an evaluation came to.
 
     Args:
+        anno_file (str | Path), image_dir (str | Path): what was evaluated.
+        dataset (dict): what is in the annotation file, see :func:`load_annotations`.
         files (list[Path]): the images.
         predictions, truths (list[Detections]): one an image.
         matches (Matches): of both, at IoU 0.5.
@@ -38,6 +41,9 @@ class Measured:
         f_scores (ndarray): [C + 1, 201], over the threshold; the last row is of all classes together.
     """
 
+    anno_file: Union[str, Path]
+    image_dir: Union[str, Path]
+    dataset: dict
     files: list
     predictions: list
     truths: list
@@ -85,6 +91,9 @@ def measure(results_file, anno_file, image_dir, threshold=None):
     # [recall steps, categories] at IoU 0.5, all areas, 100 detections an image
     precision = scorer.eval["precision"][0, :, :, 0, -1].T
     return Measured(
+        anno_file=anno_file,
+        image_dir=image_dir,
+        dataset=dataset,
         files=files,
         predictions=predictions,
         truths=truths,

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ppdet_ext.compat import is_importable
 from ppdet_ext.evaluation.errors import write_errors
 from ppdet_ext.runtime.image import read_image
+from ppdet_ext.versions import is_importable
 from ppdet_ext.visualize import contact_sheet, plot_training, write_image
 from ppdet_ext.visualize.class_ap_plot import plot_class_ap
 from ppdet_ext.visualize.class_curves_plot import plot_class_curves

@@ -1,5 +1,6 @@
 """A schedule that follows the training set and the batch: what a config leaves at ``auto``."""
 
+import contextlib
 from typing import NamedTuple
 
 import paddle.distributed as dist
@@ -76,10 +77,11 @@ def fill_in(cfg):
     batch: its ``base_lr``, or ``finetune_lr`` where the detector :func:`is_pretrained`.
 
     Args:
-        cfg: PaddleDetection's global config, changed in place. The training set is read, for its length.
+        cfg: PaddleDetection's global config, changed in place.
 
     Returns:
-        str | None: one line about what was filled in; None where nothing is ``auto``.
+        tuple: one line about what was filled in; and the training set, which was read for its length, for
+        :func:`handed_over`. None and None where nothing is ``auto``.
 
     Raises:
         ValueError: ``base_lr: auto`` without a reference, or a compression (``--slim_config``), which builds
@@ -95,10 +97,13 @@ def fill_in(cfg):
     told = [name for name in heads if name in used] or heads
     found = [*keys, *(f"LearningRate.{key}" for key in options), *(f"{name}.{OPTION}" for name in told)]
     if not found:
-        return None
+        return None, None
     if "slim" in cfg:
         raise ValueError(f"{found[0]}: auto does not work with --slim_config; give a number")
-    images = _images(cfg)
+    dataset = create("TrainDataset")()
+    dataset.check_or_download_dataset()
+    dataset.parse_dataset()
+    images = len(dataset)
     batch = cfg["TrainReader"]["batch_size"] * dist.get_world_size()
     pretrained = is_pretrained(cfg)
     schedule = plan(images, batch, pretrained, None if "epoch" in keys else cfg["epoch"])
@@ -115,18 +120,37 @@ def fill_in(cfg):
             {"name": "CosineDecay", "max_epochs": schedule.epochs},
             {"name": "LinearWarmup", "start_factor": 0.0, "steps": schedule.warmup_steps},
         ]
-    return (
+    said = (
         f"{images} images, {batch} a step: {schedule.epochs} epochs of {schedule.steps_per_epoch} steps, "
         f"{schedule.warmup_steps} steps of warm-up, learning rate {rate['base_lr']:.4g}, a snapshot every "
         f"{cfg['snapshot_epoch']} epochs (auto: {', '.join(found)}; a number in the place of one is kept)"
     )
+    return said, dataset
 
 
-def _images(cfg):
-    dataset = create("TrainDataset")()
-    dataset.check_or_download_dataset()
-    dataset.parse_dataset()
-    return len(dataset)
+@contextlib.contextmanager
+def handed_over(cfg, dataset):
+    """Whoever creates the config's training set meanwhile is given this one, which is not read again.
+
+    Args:
+        cfg: PaddleDetection's global config.
+        dataset: read; None changes nothing.
+    """
+    if dataset is None:
+        yield
+        return
+    section = cfg["TrainDataset"]
+    cfg["TrainDataset"] = lambda: dataset  # the workspace's create() hands out what is not a mapping
+    dataset.check_or_download_dataset = dataset.parse_dataset = _is_read
+    try:
+        yield
+    finally:
+        cfg["TrainDataset"] = section
+        del dataset.check_or_download_dataset, dataset.parse_dataset
+
+
+def _is_read():
+    """In the place of a dataset's reading."""
 
 
 def _rate(cfg, batch, pretrained):

@@ -7,7 +7,7 @@ from ppdet.engine import Trainer as PaddleDetectionTrainer
 from ppdet.engine.callbacks import Checkpointer, ComposeCallback, LogPrinter
 from ppdet.utils.logger import setup_logger
 
-from .auto_schedule import fill_in, is_pretrained, optimizer_type
+from .auto_schedule import fill_in, handed_over, is_pretrained, optimizer_type
 from .best_boxes import BestBoxes
 from .callbacks import History, ProgressBar
 from .checkpoints.loading import load_pretrained
@@ -53,10 +53,10 @@ class Trainer(PaddleDetectionTrainer):
     def __init__(self, cfg, mode="train"):
         if mode == "train":
             check_data(cfg)
-        filled_in = fill_in(cfg) if mode == "train" else None
+        filled_in, dataset = fill_in(cfg) if mode == "train" else (None, None)
         self.config_as_run = config_as_run(cfg)
         self._views = TestTimeViews(cfg, self)
-        with self._views.of_reader("EvalReader"):
+        with self._views.of_reader("EvalReader"), handed_over(cfg, dataset):
             super().__init__(cfg, mode)
         if self.mode == "eval":
             self._views.attach()

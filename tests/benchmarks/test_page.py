@@ -1,9 +1,12 @@
+import re
+
 import common
 import markers
 import page
 import pytest
 import suite
 import tables
+import tables_readme
 
 RESULTS = common.read_json(page.RESULTS)
 
@@ -66,6 +69,38 @@ def test_a_figure_in_a_sentence_is_filled_and_scaled():
     assert markers.fill(text, results, "a.md") == text.replace(">9<", ">1.23<")
 
 
+@pytest.mark.parametrize(
+    ("path", "filled"),
+    [
+        ("ablation_bifpn/+ skip/ap minus ablation_bifpn/- single-input nodes/ap", "-1.5"),
+        ("ablation_bifpn/+ skip/ap over ablation_bifpn/half over minus/ap", "2.0"),
+        ("ablation_bifpn/+ skip/ap minus ablation_bifpn/nothing/ap", "-"),
+    ],
+)
+def test_two_figures_make_a_difference_or_a_ratio(path, filled):
+    figures = {"+ skip": {"ap": 63.2}, "- single-input nodes": {"ap": 64.7}, "half over minus": {"ap": 31.6}}
+    text = f"<!-- figure:{path} .1f -->?<!-- /figure -->"
+    assert markers.fill(text, with_figures("ablation_bifpn", figures), "a.md") == text.replace("?", filled)
+
+
+def test_the_output_of_verify_is_of_the_demo_and_in_code():
+    row = {"file": "model.onnx", "precision": "fp32", "raw_error": 2e-6, "ap": None, "status": "pass"}
+    figures = {"demo, ReLU; onnxruntime": row, "blood cells, ReLU; onnxruntime": row}
+    lines = tables.lines_of(with_figures("verify_models", figures), "verify_demo")
+    assert lines[0] == lines[-1] == "```"
+    assert [line.split() for line in lines[3:-1]] == [
+        ["onnxruntime", "model.onnx", "fp32", "2.0e-06", "-", "-", "-", "-", "pass"]
+    ]
+
+
+def test_a_claim_has_the_same_figures_in_both_languages():
+    for claim in tables_readme.CLAIMS:
+        english, chinese = claim.what + claim.figure, claim.what_zh + claim.figure_zh
+        fields = sorted(tables_readme.FIELD.findall(english))
+        assert fields and fields == sorted(tables_readme.FIELD.findall(chinese)), claim.what
+        assert re.search("[\u4e00-\u9fff]", claim.what_zh) and english.isascii(), claim.what
+
+
 def test_a_figure_whose_row_was_not_measured_is_a_dash():
     text = "<!-- figure:deployment/ours, OpenVINO/ratio .2f -->1.92<!-- /figure --> times as fast"
     for figures in ({}, {"ours, ONNX Runtime": {"ratio": 1.5}}):
@@ -77,7 +112,7 @@ def test_every_figure_and_table_of_the_docs_was_measured_once():
     for path in page.documents():
         content = path.read_text(encoding="utf-8")
         for figure, *_ in markers.FIGURE.findall(content):
-            assert markers.figure_of(RESULTS, figure) is not None, (path, figure)
+            assert markers.value_of(RESULTS, figure) is not None, (path, figure)
         assert "*Not measured" not in "".join(table for _, table in markers.TABLE.findall(content)), path
 
 
@@ -89,6 +124,7 @@ def test_every_figure_and_table_of_the_docs_was_measured_once():
         "<!-- figure:reader/nano/step_ms .2f -->9",
         "<!-- figure:reader/nano .2f -->9<!-- /figure -->",
         "<!-- figure:reader/nano/nothing .2f -->9<!-- /figure -->",
+        "<!-- figure:reader/nano/step_ms minus reader/nano .2f -->9<!-- /figure -->",
         "<!-- figure:nothing/nano/step_ms .2f -->9<!-- /figure -->",
     ],
 )

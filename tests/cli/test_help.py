@@ -11,8 +11,8 @@ from ppdet_ext import cli
 from ppdet_ext.cli.completion import whole_parser
 
 ROOT = Path(__file__).resolve().parents[2]
-# Verbs that have no result, or print one that is none of theirs.
-WITHOUT_JSON = {"train", "infer", "completion"}
+# Verbs whose result is no document.
+WITHOUT_JSON = {"completion"}
 
 
 def leaves(parser, path=()):
@@ -64,6 +64,15 @@ def test_the_same_thing_has_the_same_flag(parser):
             assert {"--output", "--out"} <= set(flags), path
         if "--config" in flags:
             assert {"-c", "-o", "--opt"} <= set(flags), path
+
+
+def test_verbs_that_run_one_engine_have_its_options(parser):
+    flags = {path: set(verb._option_string_actions) for path, verb, _ in leaves(parser)}
+    one = {
+        path[0]: taken for path, taken in flags.items() if "--backend" in taken and "--backends" not in taken
+    }
+    assert set(one) == {"predict", "track", "threshold"}
+    assert all({"--model", "--device", "--threads"} <= taken for taken in one.values())
 
 
 @pytest.mark.parametrize(

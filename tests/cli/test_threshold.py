@@ -2,14 +2,15 @@
 
 import json
 
-import cv2
-import numpy as np
 import pytest
 
 from ppdet_ext.cli import main
 from ppdet_ext.runtime.image import read_image
 
+from ..report.sets import write_set
 from ..runtime.tiny_model import BOXES, write_folder
+
+WHITE = (255, 256)
 
 
 @pytest.fixture(scope="module")
@@ -25,19 +26,8 @@ def data(tmp_path):
     cat, dog = (
         [*(2 * box[:2]).tolist(), *(2 * (box[2:] - box[:2])).tolist()] for box in (BOXES[0], BOXES[2])
     )
-    boxes = [(1, 1, cat), (1, 2, dog), (2, 1, cat), (2, 2, dog), (3, 2, cat)]
-    dataset = {
-        "images": [{"id": i, "file_name": f"{i}.png", "width": 128, "height": 64} for i in (1, 2, 3)],
-        "categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}],
-        "annotations": [
-            {"id": number, "image_id": image, "category_id": category, "bbox": box}
-            for number, (image, category, box) in enumerate(boxes, 1)
-        ],
-    }
-    for i in (1, 2, 3):
-        cv2.imwrite(str(tmp_path / f"{i}.png"), np.full((64, 128, 3), 255, np.uint8))
-    (tmp_path / "anno.json").write_text(json.dumps(dataset))
-    return ["--anno", str(tmp_path / "anno.json"), "--images", str(tmp_path)]
+    anno, images, _ = write_set(tmp_path, cat, dog, WHITE)
+    return ["--anno", str(anno), "--images", str(images)]
 
 
 def test_best_f_score_and_pictures(model, data, tmp_path, capsys):
@@ -81,6 +71,8 @@ def test_recall_costs_false_alarms_and_can_be_out_of_reach(model, data, capsys):
         (["--iou", "1.5"], "--iou is 1.5"),
         (["--recall", "0"], "--recall is 0.0"),
         (["--backend", "onnxrutime"], "onnxruntime"),
+        (["--device", "tpu"], "device 'tpu' is not known"),
+        (["--threads", "0"], "threads is 0; give a whole number from 1 up"),
     ],
 )
 def test_bad_arguments_are_one_line(model, data, arguments, said, capsys):

@@ -13,7 +13,7 @@ import pytest
 
 from ppdet_ext.cli import main, train, train_folder
 from ppdet_ext.config import load_config
-from tests.data.small_sets import write_picture, write_text
+from tests.data.small_sets import write_picture, write_roboflow_voc, write_text
 from tests.training.tiny import ROOT, run_python
 
 FILE = "output/ppyoloe_nano_my_set/ppyoloe_nano_my_set.yml"
@@ -65,6 +65,19 @@ def test_the_config_and_the_converted_parts_are_written_and_the_data_stay(workpl
         folder = os.path.join(dataset["dataset_dir"], dataset["image_dir"])
         assert all(os.path.isfile(os.path.join(folder, image["file_name"])) for image in one["images"])
     assert sorted(path for path in (tmp_path / "my set").rglob("*")) == before
+
+
+def test_a_voc_folder_of_parts_becomes_a_config(workplace, tmp_path, capsys):
+    """Roboflow's export; its test part stays out."""
+    parts = {"train": ["cat", "dog"] * 4, "valid": ["dog"], "test": ["cow"]}
+    write_roboflow_voc(tmp_path / "robo", parts)
+    cfg = load_config(write(*NANO, "--data", "robo"))
+    assert "dataset: a Pascal VOC folder, 2 classes, 8 + 1 images" in capsys.readouterr().out
+    for dataset, count in ((cfg.TrainDataset, 8), (cfg.EvalDataset, 1)):
+        images = json.loads(Path(dataset["anno_path"]).read_text())["images"]
+        folder = os.path.join(dataset["dataset_dir"], dataset["image_dir"])
+        assert len(images) == count
+        assert all(os.path.isfile(os.path.join(folder, image["file_name"])) for image in images)
 
 
 def test_an_edited_config_is_not_replaced(workplace, tmp_path):

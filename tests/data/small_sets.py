@@ -21,6 +21,21 @@ def write_text(path, text):
     return path
 
 
+VOC_BOX = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>9</xmax><ymax>8</ymax></bndbox>"
+VOC_OBJECT = f"<object><name>%s</name>{VOC_BOX}</object>"
+
+
+def write_roboflow_voc(root, parts):
+    """Roboflow's VOC export of parts, each given with a class a picture: `PART/1.jpg`, `PART/1.xml`, ..."""
+    for part, names in parts.items():
+        for number, name in enumerate(names, 1):
+            write_picture(root / part / f"{number}.jpg", 20, 16, seed=ord(part[0]) + number)
+            boxes = VOC_OBJECT % name if name else ""
+            write_text(root / part / f"{number}.xml", f"<annotation>{boxes}</annotation>")
+    write_text(root / "README.dataset.txt", "a set > 2023-01-01 1:00pm\n")
+    return root
+
+
 def instances(boxes, names=("cat", "dog"), size=(100, 80)):
     """COCO instances: a list an image of (label, x, y, width, height)."""
     images = [

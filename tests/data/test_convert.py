@@ -6,7 +6,7 @@ import pytest
 
 from ppdet_ext.data.convert import convert_dataset, find_format
 
-from .small_sets import write_picture, write_text
+from .small_sets import write_picture, write_roboflow_voc, write_text
 
 VOC = "<annotation><object><name>cat</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>4</xmax><ymax>4</ymax>"
 VOC += "</bndbox></object></annotation>"
@@ -33,6 +33,15 @@ def test_formats_are_told_apart_and_agree(tmp_path, kind):
     assert find_format(tmp_path) == kind
     converted, found = convert_dataset(tmp_path, progress=False)
     assert found == kind and [a["bbox"] for a in converted.dataset["annotations"]] == [[1, 1, 3, 3]]
+
+
+def test_vocs_folders_of_parts_are_recognised(tmp_path):
+    write_roboflow_voc(tmp_path, {"train": ["cat"], "test": ["dog"]})
+    assert find_format(tmp_path) == "voc"
+    converted, _ = convert_dataset(tmp_path, progress=False)
+    assert len(converted.dataset["annotations"]) == 2
+    converted, _ = convert_dataset(tmp_path, split="test", progress=False)
+    assert [image["file_name"] for image in converted.dataset["images"]] == ["test/1.jpg"]
 
 
 def test_no_format_or_two_are_said(tmp_path):

@@ -6,10 +6,8 @@ import pytest
 
 from ppdet_ext.data.dataset_folder import hold_out, read_folder, recognise
 
-from .small_sets import instances, write_picture, write_text
+from .small_sets import VOC_OBJECT, instances, write_picture, write_roboflow_voc, write_text
 
-BOX = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>9</xmax><ymax>8</ymax></bndbox>"
-OBJECT = f"<object><name>%s</name>{BOX}</object>"
 LINE = "0 0.5 0.5 0.2 0.2"
 
 
@@ -26,7 +24,7 @@ def coco(root, files, pictures, boxes=1):
 def voc(root, lists=()):
     for number, name in enumerate(("dog", "cat", "cat"), 1):
         write_picture(root / f"JPEGImages/{number}.jpg", 20, 16, seed=number)
-        write_text(root / f"Annotations/{number}.xml", f"<annotation>{OBJECT % name}</annotation>")
+        write_text(root / f"Annotations/{number}.xml", f"<annotation>{VOC_OBJECT % name}</annotation>")
     for name, stems in lists:
         write_text(root / f"ImageSets/Main/{name}.txt", "\n".join(stems))
     return root
@@ -101,6 +99,24 @@ def test_vocs_lists_are_its_parts_with_the_classes_of_both(tmp_path):
 def test_voc_without_a_validation_list(tmp_path, lists, images):
     found = read(voc(tmp_path, lists))
     assert found.kind == "voc" and len(found.train.dataset["images"]) == images and found.val is None
+
+
+def test_vocs_folders_of_parts_are_its_parts(tmp_path):
+    """Roboflow's export; the test part is left alone, and so is a picture without annotation."""
+    write_roboflow_voc(tmp_path, {"train": ["dog", "dog", ""], "valid": ["cat"], "test": ["cow"]})
+    write_picture(tmp_path / "valid/lonely.jpg", 20, 16)
+    found = read(tmp_path)
+    assert (found.kind, found.train.image_dir, found.val.image_dir) == ("voc", str(tmp_path), str(tmp_path))
+    names = [[image["file_name"] for image in part.dataset["images"]] for part in (found.train, found.val)]
+    assert names == [["train/1.jpg", "train/2.jpg", "train/3.jpg"], ["valid/1.jpg"]]
+    assert classes(found.train) == classes(found.val) == ["cat", "dog"]
+    assert [len(part.dataset["annotations"]) for part in (found.train, found.val)] == [2, 1]
+    assert found.notes == ["1 pictures have no annotation and are left out: valid/lonely.jpg"]
+
+
+def test_vocs_folders_of_parts_without_a_validation_part(tmp_path):
+    found = read(write_roboflow_voc(tmp_path, {"train": ["dog", "dog"], "test": ["dog"]}))
+    assert len(found.train.dataset["images"]) == 2 and found.val is None
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 import ppdet_ext
 from ppdet_ext.data.voc import read_voc
 
-from .small_sets import write_picture, write_text
+from .small_sets import write_picture, write_roboflow_voc, write_text
 
 OBJECT = (
     "<object><name>{0}</name><bndbox><xmin>{1}</xmin><ymin>{2}</ymin><xmax>{3}</xmax><ymax>{4}</ymax>"
@@ -118,6 +118,38 @@ def test_pictures_and_annotations_side_by_side(voc, tmp_path):
     write_text(tmp_path / "flat" / "annotations" / "all.json", "{}")
     converted = read_voc(str(tmp_path / "flat"))
     assert len(converted.dataset["images"]) == 2 and converted.image_dir == str(tmp_path / "flat")
+
+
+def test_folders_of_parts(tmp_path):
+    """Roboflow's: all of them, or the one that is named; stems may repeat from part to part."""
+    write_roboflow_voc(tmp_path, {"train": ["dog", "cat"], "valid": ["cat"], "test": [""]})
+    write_picture(tmp_path / "other" / "1.jpg", 8, 8)
+    write_text(tmp_path / "other" / "1.xml", annotation(("cow", 1, 1, 3, 3)))
+    dataset, image_dir, _, notes = read_voc(str(tmp_path))
+    names = [image["file_name"] for image in dataset["images"]]
+    assert (sorted(names), image_dir) == (
+        ["test/1.jpg", "train/1.jpg", "train/2.jpg", "valid/1.jpg"],
+        str(tmp_path),
+    )
+    assert [c["name"] for c in dataset["categories"]] == ["cat", "dog"] and not notes
+    for box in dataset["annotations"]:
+        image = next(image for image in dataset["images"] if image["id"] == box["image_id"])
+        assert dataset["categories"][box["category_id"] - 1]["name"] == (
+            "dog" if image["file_name"] == "train/1.jpg" else "cat"
+        )
+    one = read_voc(str(tmp_path), "valid")
+    assert [image["file_name"] for image in one.dataset["images"]] == ["valid/1.jpg"]
+    with pytest.raises(ValueError, match="has no part 'vaild'; did you mean 'valid'"):
+        read_voc(str(tmp_path), "vaild")
+    (tmp_path / "train" / "2.jpg").unlink()
+    with pytest.raises(ValueError, match="2.xml: lists '2', but train has no such image"):
+        read_voc(str(tmp_path))
+
+
+def test_the_annotations_of_the_root_come_before_folders_of_parts(voc):
+    write_roboflow_voc(voc, {"train": ["cow"]})
+    assert [i["file_name"] for i in read_voc(str(voc)).dataset["images"]] == ["a.jpg", "b.jpg"]
+    assert len(read_voc(str(voc), "train").dataset["images"]) == 2
 
 
 def test_lists_of_paddledetection(voc):

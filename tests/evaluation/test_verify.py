@@ -19,6 +19,7 @@ from ppdet_ext.export import export_model
 from ppdet_ext.runtime import Detections
 from ppdet_ext.runtime.image import read_image
 from tests.export.test_exporter import CONFIG, random_detector
+from tests.runtime.tiny_model import change_onnx
 
 SIZE = 128
 
@@ -53,12 +54,6 @@ def check(workplace, folder, backends=("onnxruntime",)):
 def copy(workplace, tmp_path):
     """A copy of the exported folder, to be broken."""
     return shutil.copytree(workplace / "exported", tmp_path / "exported")
-
-
-def change_onnx(folder, change):
-    model = onnx.load(str(folder / "model.onnx"))
-    change(model.graph)
-    onnx.save(model, str(folder / "model.onnx"))
 
 
 def test_what_is_right_passes(workplace):

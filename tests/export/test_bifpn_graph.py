@@ -62,6 +62,7 @@ def test_fusions_make_one_and_the_same_graph(tmp_path, topology, levels):
     assert not {"Relu", "Softmax", "ReduceSum", "Div", "BatchNormalization", "Slice"} & set(graphs["fast"])
 
 
+@pytest.mark.smoke
 def test_every_op_of_the_deployed_graph(tmp_path):
     """Two cells of five levels. A weight costs one Mul, none where a projection takes it in."""
     cells, nodes, fan_in, projected = 2, 8, 2 + 2 + 2 + 2 + 3 + 3 + 3 + 2, 5

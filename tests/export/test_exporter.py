@@ -7,7 +7,6 @@ import pytest
 import yaml
 from ppdet.core.workspace import create
 
-from ppdet_ext.compat import is_importable
 from ppdet_ext.config import load_config
 from ppdet_ext.export import export_model
 from ppdet_ext.export.graph import RawGraph
@@ -15,6 +14,7 @@ from ppdet_ext.export.parity import count_unmatched
 from ppdet_ext.runtime import Detector
 from ppdet_ext.runtime.backends import create_backend
 from ppdet_ext.runtime.manifest import load_manifest
+from ppdet_ext.versions import is_importable
 
 CONFIG = "configs/demo/ppyoloe_nano_demo.yml"
 
@@ -60,6 +60,7 @@ def exported(tmp_path_factory):
 
 
 @pytest.mark.parametrize("backend", ["paddle_inference", "onnxruntime"])
+@pytest.mark.smoke
 def test_every_file_answers_as_the_model_as_trained(exported, backend):
     boxes, scores = create_backend(backend, exported["folder"]).run(exported["images"])
     np.testing.assert_allclose(boxes, exported["boxes"], rtol=1e-3, atol=1e-4)
@@ -157,6 +158,7 @@ def test_nms_in_the_graph(tmp_path):
     np.testing.assert_allclose(found, expected["bbox"].numpy(), rtol=1e-3, atol=1e-2)
 
 
+@pytest.mark.smoke
 def test_the_runtime_takes_nms_inside(tmp_path, exported):
     cfg, model = random_detector()
     engines = [name for name in ("onnxruntime", "openvino") if is_importable(name)]

@@ -7,11 +7,12 @@ import numpy as np
 import paddle
 import pytest
 
-from ppdet_ext.compat import paddle_version, program_ops
+from ppdet_ext.compat import program_ops
 from ppdet_ext.export import export_model, lite_model
 from ppdet_ext.export.graph import RawGraph, deployed, without_swish
 from ppdet_ext.export.paddle_model import save_paddle
 from ppdet_ext.runtime.backends import create_backend
+from ppdet_ext.versions import paddle_version
 
 from .test_exporter import random_detector
 

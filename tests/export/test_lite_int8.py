@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import yaml
 
-from ppdet_ext.compat import paddle_version, program_ops
+from ppdet_ext.compat import program_ops
 from ppdet_ext.export import lite_model
 from ppdet_ext.export.lite_int8 import save_for_lite
 from ppdet_ext.export.lite_model import save_lite_int8
 from ppdet_ext.runtime.backends import create_backend
+from ppdet_ext.versions import paddle_version
 
 from ..runtime.quantized_model import SIDE, run_plainly, static_mode, write_quantized
 from ..runtime.tiny_model import INFER_CFG

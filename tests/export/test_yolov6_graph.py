@@ -76,6 +76,7 @@ GRAPHS = {
 @pytest.mark.parametrize(
     "name", ["n", *(pytest.param(name, marks=pytest.mark.slow) for name in GRAPHS if name != "n")]
 )
+@pytest.mark.smoke
 def test_ops_of_the_deployed_graph(tmp_path, name):
     """And, as in every export, its answers are those of the model as trained."""
     config, overrides, expected = GRAPHS[name]

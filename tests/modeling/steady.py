@@ -6,7 +6,7 @@ import ppdet_ext  # noqa: F401  (before Paddle: it protects against a fault of i
 import numpy as np
 import paddle
 
-from ..nn.reference import randomise
+from ..nn.reference import put, randomise
 from .upstream import raw_outputs
 
 
@@ -24,9 +24,6 @@ def steady(model, image, seed=3):
     randomise(model, seed)
     rng = np.random.default_rng(seed + 1)
     head = model.yolo_head
-
-    def put(parameter, value):
-        parameter.set_value(np.asarray(value, "float32").reshape(parameter.shape))
 
     def measure(norm, inputs):
         x = inputs[0].numpy()

@@ -197,6 +197,7 @@ def exported(tmp_path_factory):
 
 
 @pytest.mark.parametrize("backend", ["paddle_inference", "onnxruntime"])
+@pytest.mark.smoke
 def test_exported_files_answer_as_the_model_as_trained(exported, backend):
     folder, _, _, images, (boxes, scores), report = exported
     found = create_backend(backend, folder).run(images)

@@ -13,7 +13,7 @@ from ppdet_ext.modeling.assigners import ArgmaxIoUAssigner
 from ppdet_ext.modeling.heads import EfficientDetHead, EfficientRepHead, ETHead
 from ppdet_ext.modeling.losses import LossWeights, focal_loss, sigmoid_focal_loss, varifocal_loss, weight_at
 
-from ..nn.reference import sigmoid
+from ..nn.reference import cross_entropy, sigmoid
 from .upstream import CONFIGS, make_batch
 
 CLASSES = 5
@@ -111,10 +111,6 @@ def test_the_box_loss_of_efficientdet_follows_the_epoch():
 
 
 # --- by class -----------------------------------------------------------------------------------------------
-
-
-def cross_entropy(x, q):
-    return np.maximum(x, 0) - x * q + np.log1p(np.exp(-np.abs(x)))
 
 
 @pytest.mark.parametrize("kind", ["varifocal", "focal", "sigmoid focal"])

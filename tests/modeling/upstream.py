@@ -17,7 +17,7 @@ from ppdet.modeling.necks import CustomCSPPAN
 
 from ppdet_ext.config import load_config
 
-from ..nn.reference import randomise
+from ..nn.reference import put, randomise
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
@@ -87,9 +87,6 @@ def random_weights(model, seed=0, batch=None):
     """
     randomise(model, seed)
     rng = np.random.default_rng(seed + 1)
-
-    def put(parameter, value):
-        parameter.set_value(np.asarray(value, "float32").reshape(parameter.shape))
 
     for name, parameter in model.named_parameters():
         if name.endswith("alpha"):
@@ -169,3 +166,12 @@ def is_statistic(name):
 def parameter_count(model):
     """Parameters without the running statistics of BatchNorms, which Paddle counts among them."""
     return sum(int(np.prod(p.shape)) for name, p in model.named_parameters() if not is_statistic(name))
+
+
+def train(model, batch):
+    """One backward pass; the loss terms as floats."""
+    model.train()
+    model.clear_gradients()
+    losses = model(batch)
+    losses["loss"].backward()
+    return {key: float(value) for key, value in losses.items()}

@@ -118,6 +118,20 @@ def max_pool(x, size):
     return y
 
 
+def put(parameter, value):
+    """Gives a parameter its values, as an array of any shape with as many."""
+    parameter.set_value(np.asarray(value, "float32").reshape(parameter.shape))
+
+
+def cross_entropy(x, q):
+    """Of logits and targets between 0 and 1, element by element."""
+    return np.maximum(x, 0) - x * q + np.log1p(np.exp(-np.abs(x)))
+
+
+def hard_sigmoid(x):
+    return np.clip(x / 6 + 0.5, 0, 1)
+
+
 def sigmoid(x):
     return (1 + np.tanh(x / 2)) / 2
 

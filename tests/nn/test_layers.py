@@ -1,31 +1,21 @@
+"""Convolution with norm and activation, attention, pooling, resizing, DropBlock: against NumPy."""
+
 import ppdet_ext  # noqa: F401  (before Paddle: it protects against a fault of its zlib)
 
 # isort: split
 import numpy as np
 import paddle
 import pytest
-from paddle import nn
 
-from ppdet_ext.nn import (
-    ACTIVATIONS,
-    SPP,
-    ConvNormAct,
-    CSPRepStage,
-    CSPStage,
-    DropBlock,
-    EffectiveSE,
-    RepResidualBlock,
-    RepVGGBlock,
-    SeparableConvNormAct,
-    build_activation,
-    reparameterize,
-)
+from ppdet_ext.nn import SPP, ConvNormAct, DropBlock, EffectiveSE, SeparableConvNormAct, reparameterize
+from ppdet_ext.nn.cost import trainable_parameters
 from ppdet_ext.nn.resize import spatial_size, upsample_like
 
 from .reference import (
     array,
     batch_norm,
     convolution,
+    hard_sigmoid,
     max_pool,
     random_input,
     randomise,
@@ -35,15 +25,9 @@ from .reference import (
 )
 
 
-def count(layer):
-    return sum(int(np.prod(p.shape)) for p in layer.parameters() if not p.stop_gradient)
-
-
 def conv_norm(layer, x, **geometry):
     return batch_norm(convolution(x, array(layer.conv.weight), **geometry), layer.bn)
 
-
-# --- convolution, BatchNorm, activation ---------------------------------------------------------------------
 
 GEOMETRIES = {
     "1x1": {"kernel_size": 1},
@@ -107,15 +91,13 @@ def test_separable_equals_numpy():
     assert (middle < 0).any()  # no activation between the two
     expected = np.maximum(conv_norm(layer.pointwise, middle), 0)
     assert relative_error(layer(x).numpy(), expected) <= 1e-5
-    assert count(layer) == 6 * 25 + 2 * 6 + 6 * 10 + 2 * 10
+    assert trainable_parameters(layer) == 6 * 25 + 2 * 6 + 6 * 10 + 2 * 10
     reparameterize(layer)
     assert relative_error(layer(x).numpy(), expected) <= 1e-5
-    assert count(layer) == 6 * 25 + 6 + 6 * 10 + 10
+    assert trainable_parameters(layer) == 6 * 25 + 6 + 6 * 10 + 10
 
 
-# --- attention, pooling, resizing ---------------------------------------------------------------------------
-
-GATES = {"hardsigmoid": lambda x: np.clip(x / 6 + 0.5, 0, 1), "sigmoid": sigmoid}
+GATES = {"hardsigmoid": hard_sigmoid, "sigmoid": sigmoid}
 
 
 @pytest.mark.parametrize("gate", GATES)
@@ -154,9 +136,6 @@ def test_upsample_like_is_nearest_also_at_odd_sizes(small, large):
 
 def test_spatial_size_is_plain_ints_where_the_shape_is_known():
     assert spatial_size(random_input(1, 2, 3, 5)) == [3, 5]
-
-
-# --- DropBlock ----------------------------------------------------------------------------------------------
 
 
 def test_drop_block_is_the_identity_in_evaluation_and_where_it_keeps_all():
@@ -215,153 +194,3 @@ def test_drop_block_leaves_random_places():
 def test_drop_block_refuses_a_share_that_is_none(keep):
     with pytest.raises(ValueError, match="keep_prob"):
         DropBlock(3, keep)
-
-
-# --- activations --------------------------------------------------------------------------------------------
-
-FORMULAS = {
-    "relu": lambda x: np.maximum(x, 0),
-    "relu6": lambda x: np.clip(x, 0, 6),
-    "leaky_relu": lambda x: np.where(x > 0, x, 0.1 * x),
-    "swish": silu,
-    "silu": silu,
-    "hardswish": lambda x: x * np.clip(x + 3, 0, 6) / 6,
-    "sigmoid": sigmoid,
-    "hardsigmoid": GATES["hardsigmoid"],
-    "identity": lambda x: x,
-}
-
-
-def test_every_activation_has_its_formula_here():
-    assert set(FORMULAS) == set(ACTIVATIONS)
-
-
-@pytest.mark.parametrize("name", FORMULAS)
-def test_activation_equals_numpy(name):
-    x = paddle.linspace(-9, 9, 181)
-    value, expected = build_activation(name)(x).numpy(), FORMULAS[name](array(x))
-    np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("name", ["swish", "silu"])
-def test_the_trt_spelling_of_swish_is_the_same_function(name):
-    x = paddle.linspace(-9, 9, 181)
-    spelt = build_activation(name, trt=True)
-    assert type(spelt) is not type(build_activation(name))
-    np.testing.assert_allclose(spelt(x).numpy(), build_activation(name)(x).numpy(), rtol=1e-6, atol=1e-7)
-    assert isinstance(build_activation("relu", trt=True), nn.ReLU)
-
-
-def test_activation_of_none_and_of_a_layer():
-    layer = nn.Tanh()
-    assert build_activation(layer) is layer
-    x = random_input(3)
-    np.testing.assert_array_equal(build_activation(None)(x).numpy(), x.numpy())
-
-
-@pytest.mark.parametrize(
-    "name, hint",
-    [("swich", "did you mean 'swish'"), ("hard_sigmoid", "'hardsigmoid'"), ("xyz", "choose from relu, ")],
-)
-def test_an_unknown_activation_names_the_nearest(name, hint):
-    with pytest.raises(ValueError, match=f"unknown activation '{name}'.*{hint}"):
-        build_activation(name)
-
-
-# --- CSP stages ---------------------------------------------------------------------------------------------
-
-
-def residual(block, x):
-    """A residual block spelt out, without its own forward."""
-    y = block.conv2(block.conv1(x))
-    y = y if block.attn is None else y * block.attn.gate(block.attn.fc(y.mean((2, 3), keepdim=True)))
-    return x + y if block.shortcut else y
-
-
-@pytest.mark.parametrize("shortcut", [True, False])
-@pytest.mark.parametrize("ese", [True, False])
-def test_residual_block(shortcut, ese):
-    block = randomise(RepResidualBlock(8, 8, shortcut=shortcut, ese=ese, alpha=True))
-    assert isinstance(block.conv2, RepVGGBlock) and block.conv2.alpha is not None
-    x = random_input(1, 8, 6, 6)
-    assert relative_error(block(x).numpy(), residual(block, x).numpy()) <= 1e-6
-
-
-def test_residual_block_refuses_a_shortcut_between_different_widths():
-    with pytest.raises(ValueError, match="equal channels, not 8 and 6"):
-        RepResidualBlock(8, 6)
-    assert RepResidualBlock(8, 6, shortcut=False)(random_input(1, 8, 4, 4)).shape == [1, 6, 4, 4]
-
-
-STAGES = {
-    "published": {},
-    "plus": {"alpha": True},
-    "ese in blocks": {"ese": "block"},
-    "no ese": {"ese": "none"},
-    "no rep": {"rep": False},
-    "depthwise": {"depthwise": True},
-    "stride 1": {"stride": 1},
-    "relu": {"act": "relu"},
-    "qarepvgg": {"rep_block": "qarepvgg"},
-}
-
-
-@pytest.mark.parametrize("form", STAGES)
-def test_backbone_stage(form):
-    stage = randomise(CSPRepStage(8, 24, 2, **STAGES[form]))
-    x = random_input(2, 8, 12, 12)
-    entry = x if stage.conv_down is None else stage.conv_down(x)
-    second = stage.conv2(entry)
-    for block in stage.blocks:
-        second = residual(block, second)
-    y = paddle.concat([stage.conv1(entry), second], axis=1)
-    middle = 8 if form == "stride 1" else 16
-    width = 16
-    assert entry.shape[1] == middle and y.shape[1] == width
-    if stage.attn is not None:
-        y = y * paddle.nn.functional.hardsigmoid(stage.attn.fc(y.mean((2, 3), keepdim=True)))
-    expected = stage.conv3(y).numpy()
-    assert expected.shape == ((2, 24, 12, 12) if form == "stride 1" else (2, 24, 6, 6))
-    assert relative_error(stage(x).numpy(), expected) <= 1e-5
-    reparameterize(stage)
-    assert relative_error(stage(x).numpy(), expected) <= 1e-5
-
-
-def test_stage_options_cost_what_they_should():
-    def size(**options):
-        return count(CSPRepStage(8, 24, 2, **options))
-
-    published, half = size(), 8
-    branch = half * half + 2 * half  # of the 1x1
-    assert size(alpha=True) - published == 2
-    assert published - size(rep=False) == 2 * branch
-    assert size(rep_block="qarepvgg") == published
-    assert published - size(ese="none") == 16 * 16 + 16
-    assert size(ese="block") - size(ese="none") == 2 * (half * half + half)
-    separable = half * 9 + 2 * half + branch
-    dense = half * half * 9 + 2 * half
-    assert size(depthwise=True) - size(rep=False) == 4 * (separable - dense)
-
-
-def test_stage_names_the_known_gates():
-    with pytest.raises(ValueError, match="ese is 'stage', 'block' or 'none', not 'stages'"):
-        CSPRepStage(8, 16, 1, ese="stages")
-
-
-@pytest.mark.parametrize("blocks, place", [(1, 1), (2, 1), (3, 2), (4, 2)])
-def test_neck_stage_puts_the_spp_after_the_middle_block(blocks, place):
-    stage = randomise(CSPStage(12, 16, blocks, spp=True))
-    names = [name for name, _ in stage.convs.named_children()]
-    assert names.index("spp") == place and len(names) == blocks + 1
-    x = random_input(2, 12, 6, 6)
-    second = stage.conv2(x)
-    for part in stage.convs:
-        second = part(second) if isinstance(part, SPP) else residual(part, second)
-    expected = stage.conv3(paddle.concat([stage.conv1(x), second], axis=1)).numpy()
-    assert relative_error(stage(x).numpy(), expected) <= 1e-5
-    reparameterize(stage)
-    assert relative_error(stage(x).numpy(), expected) <= 1e-5
-
-
-def test_neck_blocks_have_no_shortcut():
-    assert not any(block.shortcut for block in CSPStage(12, 16, 3).convs)

@@ -5,6 +5,7 @@ import numpy as np
 import paddle
 import pytest
 from paddle import nn
+from ppdet.modeling.backbones.cspresnet import RepVggBlock
 
 from ppdet_ext.nn import (
     SPP,
@@ -16,6 +17,7 @@ from ppdet_ext.nn import (
     reparameterize,
 )
 
+from ..modeling.upstream import copy_weights
 from .reference import (
     array,
     batch_norm,
@@ -251,3 +253,22 @@ def test_a_fused_network_can_be_fused_before_it_is_saved_and_loaded(tmp_path):
     other.set_state_dict(paddle.load(str(tmp_path / "fused.pdparams")))
     x = random_input(1, 3, 64, 64)
     assert relative_error(other(x).numpy(), model(x).numpy()) <= 1e-6
+
+
+@pytest.mark.parametrize("value", [0.7, 0.0, -0.4])
+def test_where_alpha_is_not_positive_upstream_takes_one(value):
+    """A known difference: PaddleDetection asks `if self.alpha:`, which to Paddle means 'greater than 0'."""
+    upstream = randomise(RepVggBlock(8, 8, act="swish", alpha=True), seed=8)
+    ours = RepVGGBlock(8, 8, act="swish", alpha=True)
+    copy_weights(upstream, ours)
+    ours.eval()
+    x = random_input(2, 8, 6, 6)
+
+    def output(block, alpha):
+        block.alpha.set_value(np.float32([alpha]))
+        return block(x).numpy()
+
+    taken = value if value > 0 else 1.0
+    assert relative_error(output(ours, taken), output(upstream, value)) <= 2e-5
+    small = ours.conv1(x) + value * ours.conv2(x)
+    assert relative_error(output(ours, value), ours.act(small).numpy()) <= 1e-6

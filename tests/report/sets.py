@@ -8,8 +8,13 @@ import numpy as np
 CAT, DOG = [10, 10, 20, 20], [60, 10, 40, 40]
 
 
-def write_set(folder):
+def write_set(folder, cat=CAT, dog=DOG, grey_levels=(0, 256)):
     """Three pictures. A cat and a dog are in the first two, a dog in place of the cat in the third.
+
+    Args:
+        folder (Path): is made.
+        cat, dog (list): where they are: x, y, width and height, pixels of 64 x 128.
+        grey_levels (tuple): of the pictures, whose pixels are random: the least, and one above the largest.
 
     Returns:
         tuple: annotation file, image folder, results file. The results find cat (0.9) and dog (0.6) at their
@@ -17,7 +22,7 @@ def write_set(folder):
     """
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(0)
-    boxes = [(1, 3, CAT), (1, 7, DOG), (2, 3, CAT), (2, 7, DOG), (3, 7, CAT)]
+    boxes = [(1, 3, cat), (1, 7, dog), (2, 3, cat), (2, 7, dog), (3, 7, cat)]
     dataset = {
         "images": [{"id": i, "file_name": f"{i}.png", "width": 128, "height": 64} for i in (1, 2, 3)],
         "categories": [{"id": 7, "name": "dog"}, {"id": 3, "name": "cat"}],
@@ -29,10 +34,10 @@ def write_set(folder):
     results = [
         {"image_id": image, "category_id": category, "bbox": box, "score": score}
         for image in (1, 2, 3)
-        for category, box, score in ((7, DOG, 0.6), (3, CAT, 0.9))
+        for category, box, score in ((7, dog, 0.6), (3, cat, 0.9))
     ]
     for i in (1, 2, 3):
-        cv2.imwrite(str(folder / f"{i}.png"), random.integers(0, 256, (64, 128, 3), np.uint8))
+        cv2.imwrite(str(folder / f"{i}.png"), random.integers(*grey_levels, (64, 128, 3), np.uint8))
     (folder / "anno.json").write_text(json.dumps(dataset))
     (folder / "bbox.json").write_text(json.dumps(results))
     return folder / "anno.json", folder, folder / "bbox.json"

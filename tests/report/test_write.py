@@ -22,17 +22,15 @@ COURSE = [
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """A set, weights, and the config's datasets: the evaluation's is the set, the training's is not there."""
+    """A set that was evaluated, and weights; the config's training set is not there."""
     anno, images, results = write_set(tmp_path / "set")
     (tmp_path / "w.pdparams").write_bytes(b"weights")
 
-    def dataset_files(key="EvalDataset"):
-        if key != "EvalDataset":
-            raise ValueError("TrainDataset.dataset_dir x: no such folder")
-        return str(anno), str(images)
+    def no_such(key):
+        raise ValueError(f"{key}.dataset_dir x: no such folder")
 
-    monkeypatch.setattr(card, "dataset_files", dataset_files)
-    monkeypatch.setattr(after_training, "dataset_files", dataset_files)
+    monkeypatch.setattr(card, "dataset_files", no_such)
+    monkeypatch.setattr(after_training, "dataset_files", lambda: (anno, images))
     return SimpleNamespace(root=tmp_path, datasets=(anno, images), results=results)
 
 

@@ -10,7 +10,7 @@ import pytest
 from ppdet_ext.runtime import Detector
 from ppdet_ext.runtime.backends import BACKENDS, MODELS, NMS, create_backend
 
-from .tiny_model import BOXES, KEPT, SCORES, write_folder, write_paddle_model
+from .tiny_model import BOXES, KEPT, SCORES, change_onnx, write_folder, write_paddle_model
 
 ONNX_READERS = ("onnxruntime", "openvino")
 PADDLES = ("paddle_inference", "paddle")
@@ -33,13 +33,6 @@ def write(folder, name):
     """The model files that a backend reads."""
     write_folder(folder)
     return write_paddle_model(folder) if name in PADDLES else folder
-
-
-def change_onnx(folder, change):
-    """Rewrite model.onnx with `change(graph)` applied."""
-    model = onnx.load(str(folder / "model.onnx"))
-    change(model.graph)
-    onnx.save(model, str(folder / "model.onnx"))
 
 
 def fix_shape(graph, *shape):

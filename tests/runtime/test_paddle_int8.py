@@ -5,9 +5,9 @@ import shutil
 import numpy as np
 import pytest
 
-from ppdet_ext.compat import paddle_version
 from ppdet_ext.runtime.backends import create_backend, paddle_inference
 from ppdet_ext.runtime.backends.paddle_int8 import image_size, is_quantized, simplify
+from ppdet_ext.versions import paddle_version
 
 from .quantized_model import SIDE, run_plainly, static_mode, write_quantized
 

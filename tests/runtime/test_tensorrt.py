@@ -246,7 +246,7 @@ def test_a_stale_engine_is_refused_and_built_anew(machine, change, caplog):
 def test_without_a_gpu_the_file_is_read_as_far_as_the_library_goes(machine, monkeypatch):
     from ppdet_ext.export import proof
 
-    monkeypatch.setattr("ppdet_ext.compat.is_importable", lambda name: True)
+    monkeypatch.setattr("ppdet_ext.versions.is_importable", lambda name: True)
     monkeypatch.setattr("ppdet_ext.environment.gpus", lambda: [])
     file = machine.folder / "model.onnx"
     assert "TensorRT 10.3.0 has read the file" in proof._unmeasured("tensorrt", str(file), None)
@@ -261,7 +261,7 @@ def test_without_a_gpu_the_file_is_read_as_far_as_the_library_goes(machine, monk
 def test_an_export_that_tensorrt_cannot_read_is_an_error(machine, monkeypatch):
     from ppdet_ext.export import proof
 
-    monkeypatch.setattr("ppdet_ext.compat.is_importable", lambda name: True)
+    monkeypatch.setattr("ppdet_ext.versions.is_importable", lambda name: True)
     monkeypatch.setattr("ppdet_ext.environment.gpus", lambda: [])
     (machine.folder / "model.onnx").write_bytes(b"bad model")
     with pytest.raises(ValueError, match="cannot read it .*Frobnicate"):

@@ -62,6 +62,13 @@ def write_folder(folder, **changes):
     return folder
 
 
+def change_onnx(folder, change):
+    """Rewrite model.onnx with `change(graph)` applied."""
+    model = onnx.load(str(folder / "model.onnx"))
+    change(model.graph)
+    onnx.save(model, str(folder / "model.onnx"))
+
+
 def write_paddle_model(folder):
     """The same model as a Paddle program, `model.pdmodel` (Paddle 3: `model.json`) and `model.pdiparams`."""
     import paddle

@@ -2,13 +2,62 @@
 
 import shutil
 import socket
+import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
-from tests.training.tiny import run_python
+from tests.training.tiny import ROOT, run_python
 
 TIMEOUT = 240
 LAUNCH = ("-m", "paddle.distributed.launch")
+
+# tools/train.py, with something else done before each step of its trainer and after its training.
+WATCHED = f"""
+import os, signal, sys, time
+sys.path.insert(0, r"{ROOT}")
+from ppdet_ext import cli
+
+import numpy as np
+import paddle.distributed as dist
+from ppdet_ext.training import trainer
+
+class Watched(trainer.Trainer):
+    def train(self, validate=False):
+        seen, forward = [], self.model.get_loss
+
+        def get_loss():
+%(before_step)s
+            return forward()
+
+        self.model.get_loss = get_loss
+        super().train(validate)
+%(after_training)s
+
+trainer.Trainer = Watched
+if __name__ == "__main__":
+    sys.exit(cli.main(["train", *sys.argv[1:]]))
+"""
+
+
+def watched(before_step, after_training="pass"):
+    """The text of a script that trains as tools/train.py does, and runs code of its own.
+
+    Args:
+        before_step, after_training (str): Python; they share the list `seen`, empty at the start, and find
+            the trainer as `self`.
+    """
+    parts = {"before_step": (before_step, 12), "after_training": (after_training, 8)}
+    return WATCHED % {name: textwrap.indent(code.strip(), " " * by) for name, (code, by) in parts.items()}
+
+
+# Writes down what each process trained on and ended with.
+WITNESS = watched(
+    'seen.append(int(self.model.inputs["pad_gt_mask"].numpy().sum()))',
+    """
+state = {name: value.numpy() for name, value in self.model.named_parameters()}
+np.savez(f"rank{dist.get_rank()}.npz", boxes=seen, **state)
+""",
+)
 
 
 def launch(script, *arguments, folder):

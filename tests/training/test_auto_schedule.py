@@ -92,13 +92,38 @@ def test_a_config_that_leaves_it_to_the_trainer(folder, family, section):
 def test_what_is_given_is_kept(folder):
     """And the rest follows from it."""
     cfg = load(folder, PPYOLOE, "epoch=40", "LearningRate.base_lr=0.01", "ETHead.static_assigner_epoch=3")
-    said = fill_in(cfg)
+    said, dataset = fill_in(cfg)
     assert (cfg.epoch, cfg.LearningRate["base_lr"], cfg.ETHead["static_assigner_epoch"]) == (40, 0.01, 3)
     assert cfg.snapshot_epoch == 1 and cfg.LearningRate["schedulers"][0]["max_epochs"] == 40
     assert "\n" not in said
     assert f"{TRAIN} images, {BATCH} a step: 40 epochs of 2 steps, 8 steps of warm-up" in said
     assert "auto: snapshot_epoch, LearningRate.schedulers" in said
-    assert fill_in(cfg) is None
+    assert len(dataset) == TRAIN
+    assert fill_in(cfg) == (None, None)
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_the_annotations_are_read_once(folder, fast, monkeypatch):
+    from ppdet.core.workspace import create
+    from ppdet.data.source.coco import COCODataSet
+
+    from ppdet_ext.training.trainer import Trainer
+
+    read, parse = [], COCODataSet.parse_dataset
+
+    def counted(dataset):
+        read.append(dataset.anno_path)
+        parse(dataset)
+
+    monkeypatch.setattr(COCODataSet, "parse_dataset", counted)
+    trainer = Trainer(load(folder, PPYOLOE, f"TrainReader.fast={str(fast).lower()}"), mode="train")
+    assert [path for path in read if "train" in path] == ["annotations/train.json"]
+    assert len(trainer.dataset) == TRAIN and len(trainer.loader) == TRAIN // BATCH
+    # Only this trainer has the set that was read: another is another.
+    other = create("TrainDataset")()
+    assert other is not trainer.dataset and not hasattr(other, "roidbs")
+    trainer.dataset.parse_dataset()
+    assert len(read) == 2
 
 
 def test_the_rate_follows_batch_optimizer_and_start(folder):

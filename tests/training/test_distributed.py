@@ -13,7 +13,7 @@ import paddle
 import pytest
 
 from ppdet_ext.training.sharded_eval import OwnBatches
-from tests.training.launcher import launch
+from tests.training.launcher import WITNESS, launch
 from tests.training.tiny import ROOT, TRAIN, VAL, empty_second_half, history, make_workplace, run_python
 
 BATCH = 4
@@ -21,34 +21,6 @@ BATCH = 4
 TOOLS = ROOT / "tools"
 AP = "(AP) @[ IoU=0.50:0.95 | area=   all"
 AP_LINE = re.compile(r"Average (Precision|Recall) ")
-
-# tools/train.py, with a witness: what each process trained on and ended with.
-WITNESS = f"""
-import sys
-sys.path.insert(0, r"{ROOT}")
-from ppdet_ext import cli
-
-import numpy as np
-import paddle.distributed as dist
-from ppdet_ext.training import trainer
-
-class Witness(trainer.Trainer):
-    def train(self, validate=False):
-        boxes, forward = [], self.model.get_loss
-
-        def get_loss():
-            boxes.append(int(self.model.inputs["pad_gt_mask"].numpy().sum()))
-            return forward()
-
-        self.model.get_loss = get_loss
-        super().train(validate)
-        state = {{name: value.numpy() for name, value in self.model.named_parameters()}}
-        np.savez(f"rank{{dist.get_rank()}}.npz", boxes=boxes, **state)
-
-trainer.Trainer = Witness
-sys.exit(cli.main(["train", *sys.argv[1:]]))
-"""
-
 
 # tools/eval.py, twice.
 EVALUATED = (2, 16)

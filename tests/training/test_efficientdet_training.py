@@ -11,7 +11,7 @@ import paddle
 from ppdet.core.workspace import create
 
 from ppdet_ext.config import load_config
-from tests.training.test_distributed import WITNESS, launch
+from tests.training.launcher import WITNESS, launch
 from tests.training.tiny import (
     BATCH,
     EFFICIENTDET,

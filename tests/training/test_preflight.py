@@ -14,7 +14,7 @@ import pytest
 from ppdet_ext.cli import main
 from ppdet_ext.config import load_config
 from tests.data.check.sets import fingerprints
-from tests.training.tiny import ROOT, TRAIN, make_workplace, run_python
+from tests.training.tiny import ROOT, TRAIN, make_workplace, run_python, the_one_line
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +95,9 @@ def refusal(capfd, *arguments):
     """The one line with which the command ends."""
     capfd.readouterr()
     assert main(["train", "-c", "own.yml", "--eval", *arguments]) == 2
-    err = capfd.readouterr().err
-    assert err.startswith("ppdet-ext train: ") and err.count("\n") == 1
-    return err
+    line = the_one_line(capfd.readouterr().err)
+    assert line.startswith("ppdet-ext train: ")
+    return line
 
 
 @pytest.mark.parametrize(

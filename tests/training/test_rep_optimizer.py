@@ -27,7 +27,6 @@ from tests.training.tiny import ROOT, SIZE, make_workplace, run_python
 
 # Blocks at depth 0.33: 6 in the backbone, 5 in the neck, two stems a level with an identity in the head.
 BLOCKS = 17
-
 CONFIG = """
 _BASE_: ['tiny.yml']
 CSPRepResNet: {{rep_block: {kind}}}
@@ -40,7 +39,6 @@ OptimizerBuilder:
   regularizer: {type: L2, factor: 0.0005}
   optimizer: {type: Momentum, momentum: 0.9, use_nesterov: true}
 """
-
 # What PaddleDetection's tools/train.py does, with its own loader and trainer.
 THEIRS = f"""
 import sys
@@ -249,68 +247,3 @@ def test_only_sgd_trains_the_plain_block():
     blocks.eval()
     blocks[1].convert_to_deploy()
     check_optimizer(blocks, optimizers.Adam(0.1, **parameters))
-
-
-# Two processes, each with its half of a batch and its own fresh kernel, of which the first one's is taken.
-PARALLEL = f"""
-import sys
-sys.path.insert(0, r"{ROOT}")
-import numpy as np
-import ppdet_ext
-import paddle
-import paddle.distributed as dist
-from paddle.distributed.fleet.utils.hybrid_parallel_util import fused_allreduce_gradients
-from ppdet_ext.nn import RepOptBlock
-
-dist.init_parallel_env()
-rank = dist.get_rank()
-given = np.load("given.npz")
-for fused in (0, 1):
-    paddle.seed(rank)
-    block = RepOptBlock(4, 4, identity=True, act=None)
-    block.set_scales(*given["scales"])
-    model = paddle.DataParallel(block)
-    start = block.conv1.conv.weight.numpy()
-    block.conv1.bn.eval()
-    optimizer = paddle.optimizer.Momentum(0.1, 0.9, parameters=block.parameters())
-    for x in given["x"]:
-        x = paddle.to_tensor(x[2 * rank : 2 * rank + 2])
-        if fused:
-            with model.no_sync():
-                (model(x) ** 2).mean().backward()
-            fused_allreduce_gradients(list(model.parameters()), None)
-        else:
-            (model(x) ** 2).mean().backward()
-        optimizer.step()
-        optimizer.clear_grad()
-    np.savez(f"{{rank}}{{fused}}.npz", start=start, end=block.conv1.conv.weight.numpy())
-"""
-
-
-def test_two_processes_mask_what_they_share(tmp_path):
-    (tmp_path / "parallel.py").write_text(PARALLEL)
-    random = np.random.default_rng(0)
-    given = {
-        "scales": random.uniform(0.3, 1.5, [3, 4]),
-        "x": random.standard_normal([4, 4, 4, 6, 6], "float32"),
-    }
-    np.savez(tmp_path / "given.npz", **given)
-    launcher = ["-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir", "logs"]
-    run = run_python([*launcher, "parallel.py"], tmp_path, timeout=240)
-    logs = [path.read_text()[-2000:] for path in (tmp_path / "logs").glob("workerlog.*")]
-    assert run.status == 0, "\n".join(logs)
-    for fused in (0, 1):
-        first, second = (dict(np.load(tmp_path / f"{rank}{fused}.npz")) for rank in (0, 1))
-        for name in ("start", "end"):
-            np.testing.assert_array_equal(first[name], second[name])
-        block = RepOptBlock(4, 4, identity=True, act=None)
-        block.set_scales(*given["scales"])
-        block.conv1.conv.weight.set_value(first["start"])
-        block.conv1.bn.eval()
-        optimizer = optimizers.Momentum(0.1, 0.9, parameters=block.parameters())
-        for x in given["x"]:
-            (block(paddle.to_tensor(x)) ** 2).mean().backward()
-            optimizer.step()
-            optimizer.clear_grad()
-        assert relative_error(first["end"], first["start"]) > 0.1
-        assert relative_error(first["end"], block.conv1.conv.weight.numpy()) <= 1e-5

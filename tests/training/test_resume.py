@@ -292,28 +292,3 @@ def test_a_training_whose_last_set_is_not_written_has_failed(server, workplace):
     run = server.run(*train("failed", "-r"))
     assert run.status == 0, run.log[-3000:]
     assert_same_course(workplace, "whole", "failed")
-
-
-def test_a_file_limit_of_the_system_leaves_no_torn_set(server, workplace):
-    server.folder = workplace
-    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, resource.RLIM_INFINITY))"
-    run = server.run(*train("limit", options=["epoch=1"]), setup=limit)
-    assert run.status == 2 and "the last checkpoint is missing: limit/tiny: File too large" in run.log
-    assert os.listdir(workplace / "limit" / "tiny" / "checkpoints") == []
-
-
-def test_an_output_that_can_t_be_written_is_told_before_the_first_step(server, workplace):
-    server.folder = workplace
-    (workplace / "a_file").write_text("")
-    for place in ("a_file", "/proc/nowhere"):
-        run = server.run(*train(place))
-        said = run.log.splitlines()[-1]
-        assert run.status == 2 and f"{place}/tiny/checkpoints: checkpoints can't be written there" in said
-        assert "-o save_dir=FOLDER" in said
-
-
-def test_an_output_without_room_is_told_before_the_first_step(server, workplace):
-    server.folder = workplace
-    little = "import shutil; shutil.disk_usage = lambda path: type('Usage', (), {'free': 5 << 20})"
-    run = server.run(*train("little"), setup=little)
-    assert run.status == 2 and "5 MB are free, a checkpoint takes about" in run.log.splitlines()[-1]

@@ -16,22 +16,23 @@ import numpy as np
 import pytest
 
 from ppdet_ext.cli import main
-from tests.training.tiny import BATCH, ROOT, SIZE, TRAIN, VAL, history, make_workplace, run_python
+from tests.training.tiny import (
+    BATCH,
+    ROOT,
+    SIZE,
+    TRAIN,
+    VAL,
+    history,
+    make_workplace,
+    run_python,
+    the_one_line,
+)
 
 WEIGHTS = "weights=output/tiny/model_final"
 
 
 def tool(name, *arguments, folder, **options):
     return run_python([ROOT / "tools" / f"{name}.py", *arguments], folder, **options)
-
-
-def the_one_line(err):
-    """The last line of stderr, the only one of ours; Paddle 3 warns on stderr about itself."""
-    lines = err.splitlines()
-    chatter = ("Warning", "warnings.warn", "Modified FLAGS", "FLAGS(", "=====")
-    others = [line for line in lines[:-1] if not any(word in line for word in chatter)]
-    assert lines[-1].startswith("ppdet-ext ") and not others, err
-    return lines[-1]
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,18 @@ def workplace(trained, monkeypatch, capfd):
     return refused
 
 
+def visualdl(folder):
+    """{tag: values in order} of the one log in a folder, as VisualDL reads it."""
+    from visualdl import LogReader
+
+    (file,) = folder.iterdir()
+    reader = LogReader(file_path=str(file))
+    return {
+        tag: [entry.value for entry in reader.get_data("scalar", tag)] for tag in reader.get_tags()["scalar"]
+    }
+
+
+@pytest.mark.smoke
 def test_training_writes_checkpoints_history_and_logs(trained):
     folder, run = trained
     output = folder / "output" / "tiny"
@@ -75,7 +88,10 @@ def test_training_writes_checkpoints_history_and_logs(trained):
     assert steps[0]["lr"] < steps[1]["lr"] < 0.002  # warming up
     assert evaluation["epoch"] == 0 and 0 <= evaluation["ap"] <= evaluation["ap50"] <= 1
     assert "Average Precision" in run.out
-    assert list((folder / "vdl_log_dir" / "scalar").iterdir())
+    logged = visualdl(folder / "vdl_log_dir" / "scalar")
+    for name in ("loss", "loss_cls", "loss_iou", "loss_dfl"):
+        assert logged[name] == pytest.approx([step[name] for step in steps], rel=1e-5)
+    assert logged["bbox-mAP"] == pytest.approx([evaluation["ap"]])
     assert "this PaddlePaddle is built for the CPU" in run.out
     # Half the batch of the schedule.
     assert f"does not fit a total batch of {BATCH} (1 x {BATCH})" in run.log
@@ -93,6 +109,7 @@ def test_training_changed_the_weights_and_kept_the_average_apart(trained):
     assert all(np.isfinite(np.asarray(value)).all() for value in raw.values())
 
 
+@pytest.mark.smoke
 def test_evaluation_finds_what_training_found(trained):
     folder, _ = trained
     assert not (folder / "bbox.json").exists()  # an evaluation in training writes beside the checkpoints
@@ -109,6 +126,7 @@ def test_evaluation_finds_what_training_found(trained):
     assert again.status == 0 and found in again.out, again.log[-3000:]
 
 
+@pytest.mark.smoke
 def test_prediction_writes_pictures_and_boxes(trained):
     folder, _ = trained
     flags = ["--infer_dir", "demo/images/val", "--output_dir", "pictures", "--draw_threshold", "0.001"]

@@ -9,7 +9,7 @@ import numpy as np
 import paddle
 import pytest
 
-from tests.training.launcher import launch, launch_nodes
+from tests.training.launcher import launch, launch_nodes, watched
 from tests.training.tiny import ROOT, make_workplace, run_python
 
 pytestmark = pytest.mark.slow
@@ -17,42 +17,22 @@ TRAIN = ROOT / "tools" / "train.py"
 OPTIONS = ("-c", "tiny.yml", "--seed", 3, "-o", "TrainReader.batch_size=4", "progress_bar=false")
 LONG = ("epoch=200", "snapshot_epoch=500", "save_dir=long")
 
-# tools/train.py, whose process 1 comes to an end in its third step.
-DYING = f"""
-import os, signal, sys, time
-sys.path.insert(0, r"{ROOT}")
-from ppdet_ext import cli
-
-import paddle.distributed as dist
-from ppdet_ext.training import trainer
-
-class Dying(trainer.Trainer):
-    def train(self, validate=False):
-        steps, forward = [], self.model.get_loss
-
-        def get_loss():
-            steps.append(1)
-            if dist.get_rank() == 1 and len(steps) == 3:
-                with open("died", "w") as file:
-                    file.write(str(time.time()))
-                if os.path.exists("killed"):
-                    os.kill(os.getpid(), signal.SIGKILL)
-                raise ValueError("000007.jpg: no image")
-            return forward()
-
-        self.model.get_loss = get_loss
-        super().train(validate)
-
-trainer.Trainer = Dying
-if __name__ == "__main__":
-    sys.exit(cli.main(["train", *sys.argv[1:]]))
+# Process 1 comes to an end in its third step.
+DYING = """
+seen.append(1)
+if dist.get_rank() == 1 and len(seen) == 3:
+    with open("died", "w") as file:
+        file.write(str(time.time()))
+    if os.path.exists("killed"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    raise ValueError("000007.jpg: no image")
 """
 
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory):
     folder = make_workplace(tmp_path_factory.mktemp("nodes"))
-    (folder / "dying.py").write_text(DYING)
+    (folder / "dying.py").write_text(watched(DYING))
     return folder
 
 

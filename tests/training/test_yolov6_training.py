@@ -12,7 +12,7 @@ import pytest
 from ppdet.core.workspace import create
 
 from ppdet_ext.config import load_config
-from tests.training.test_distributed import WITNESS, launch
+from tests.training.launcher import WITNESS, launch
 from tests.training.tiny import (
     BATCH,
     ROOT,

@@ -91,6 +91,15 @@ def run_python(arguments, folder, timeout=150, env=None):
     return SimpleNamespace(status=process.returncode, out=out, err=err, log=out + err)
 
 
+def the_one_line(err):
+    """The last line of stderr, the only one of ours; Paddle 3 warns on stderr about itself."""
+    lines = err.splitlines()
+    chatter = ("Warning", "warnings.warn", "Modified FLAGS", "FLAGS(", "=====")
+    others = [line for line in lines[:-1] if not any(word in line for word in chatter)]
+    assert lines[-1].startswith("ppdet-ext ") and not others, err
+    return lines[-1]
+
+
 def empty_second_half(folder):
     """Leaves the first half of the training images of a workplace its boxes; how many boxes that are."""
     path = folder / "demo" / "annotations" / "train.json"

@@ -38,6 +38,11 @@ def test_pictures_of_different_shapes_and_none_annotated():
     images = [grey(4000, 3000), grey(3, 2000), grey(12, 16)]
     sheet = annotation_sheet([(image, truth([], [])) for image in images], columns=2, tile=120)
     assert sheet.shape == (GAP + 2 * (120 + CAPTION_HEIGHT + GAP), GAP + 2 * (120 + GAP), 3)
+    rows, columns = (GAP + 59, 2 * GAP + CAPTION_HEIGHT + 179), (GAP + 60, 2 * GAP + 180)
+    middles = [(sheet[row, column] == 100).all() for row in rows for column in columns]
+    assert middles == [True, True, True, False]  # each picture in the middle of its cell
+    # As wide as their own shapes: the tall one and the flat one leave paper beside and above.
+    assert (sheet[rows[0], GAP + 5] == PAPER).all() and (sheet[rows[0] - 5, columns[1]] == PAPER).all()
 
 
 def test_one_class_in_colour_the_others_grey():

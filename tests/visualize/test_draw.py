@@ -31,11 +31,22 @@ def test_only_what_scores_enough_is_drawn():
 
 
 @pytest.mark.parametrize(
-    "box", [[-50, -50, 500, 500], [-1e9, 10, 1e9, 20], [95, 95, 99, 99], [-20, -20, -5, -5]]
+    "box, on_its_lines",
+    [
+        ([-50, -50, 500, 500], []),
+        ([-1e9, 60, 1e9, 80], [(60, 0), (80, 99)]),
+        ([95, 95, 99, 99], [(97, 95), (99, 97)]),
+        ([-20, -20, -5, -5], []),
+    ],
 )
-def test_boxes_anywhere(box):
+def test_boxes_anywhere(box, on_its_lines):
     found = Detections([box], [0.9], [0], ["a very long name, longer than the image is wide"])
-    assert draw_detections(grey(100, 100), found).shape == (100, 100, 3)
+    drawn = draw_detections(grey(100, 100), found)
+    assert drawn.shape == (100, 100, 3)
+    for y, x in on_its_lines:
+        assert tuple(drawn[y, x]) == class_colour(0)
+    assert (drawn[30:45] == 100).all()  # neither on a line nor under a label
+    assert (drawn != 100).any()  # the label is seen even if the box is not
 
 
 def test_small_images_are_enlarged_by_whole_factors():

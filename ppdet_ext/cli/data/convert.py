@@ -19,7 +19,9 @@ def add_arguments(parser):
     parser.add_argument(
         "--out", "--output", required=True, metavar="FILE.json", help="the COCO file to write"
     )
-    parser.add_argument("--split", metavar="NAME", help="only this list of images; all, if left out")
+    parser.add_argument(
+        "--split", metavar="NAME", help="only this list of images, or folder of a part; all, if left out"
+    )
     parser.add_argument(
         "--labels",
         metavar="FILE",

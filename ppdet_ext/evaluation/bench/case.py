@@ -6,7 +6,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ppdet_ext.compat import package_version
 from ppdet_ext.runtime import Detector
 from ppdet_ext.runtime.backends import BACKENDS
 from ppdet_ext.runtime.config import InferConfig
@@ -14,6 +13,7 @@ from ppdet_ext.runtime.image import read_image
 from ppdet_ext.runtime.manifest import load_manifest, precision_of
 from ppdet_ext.runtime.preprocess import Preprocess
 from ppdet_ext.runtime.slots import Slot
+from ppdet_ext.versions import package_version
 
 from .sizes import at_size
 

@@ -2,10 +2,10 @@
 
 import os
 
-from ppdet_ext.compat import is_importable
 from ppdet_ext.runtime.backends import BACKENDS
 from ppdet_ext.runtime.config import InferConfig
 from ppdet_ext.runtime.operators import SIZE_KEYS
+from ppdet_ext.versions import is_importable
 
 # What export_model makes for each backend, the backend's own format first.
 EXPORT_TARGETS = {

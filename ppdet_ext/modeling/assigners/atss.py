@@ -151,7 +151,10 @@ class ATSSLabelAssigner(nn.Layer):
 
     @staticmethod
     def _threshold(ious):
-        return ious.mean(axis=-1, keepdim=True) + ious.std(axis=-1, keepdim=True)
+        """Mean and deviation; not by `std`, for which Paddle 3 waits for the device."""
+        mean = ious.mean(axis=-1, keepdim=True)
+        variance = (ious - mean).square().sum(axis=-1, keepdim=True) / max(ious.shape[-1] - 1, 1)
+        return mean + variance.sqrt()
 
     def _batch(self, anchors, num_anchors_list, gt_bboxes, pad_gt_mask):
         points = _centers(anchors)

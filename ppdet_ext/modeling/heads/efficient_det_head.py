@@ -146,10 +146,9 @@ class EfficientDetHead(DenseHead):
         ignored = paddle.zeros([0], dtype="int64")
         if getattr(self.assigner, "ignores", True):
             ignored = paddle.nonzero(matches == IGNORED).flatten()
-        class_index = index
+        class_index = labels = index
         # Keeps the box net in the graph, which a distributed run waits for.
         loss_box = codes.sum() * 0.0
-        weights = None
         if count:
             boxes, labels, at = _truth_of(index, matches, anchors, targets)
             class_index = index * self.num_classes + labels
@@ -157,9 +156,10 @@ class EfficientDetHead(DenseHead):
                 paddle.gather(codes, index), encode_boxes(boxes, at), reduction="none", delta=self.delta
             )
             if self.class_weight is not None:
-                weights = paddle.gather(self.class_weight, labels)
-                loss_box = loss_box * weights.unsqueeze(-1)
+                loss_box = loss_box * paddle.gather(self.class_weight, labels).unsqueeze(-1)
             loss_box = loss_box.sum()
+        # Outside of the branch above: a graph of Paddle 3 has no None in one.
+        weights = None if self.class_weight is None else paddle.gather(self.class_weight, labels)
         loss_cls = sigmoid_focal_loss(logits, class_index, ignored, self.alpha, self.gamma, weights) / total
         loss_box = loss_box / (4 * total)
         box_weight = self.box_loss_weight

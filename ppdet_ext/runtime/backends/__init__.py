@@ -15,8 +15,8 @@ engine.
 import importlib
 from pathlib import Path
 
-from ppdet_ext.compat import is_importable
 from ppdet_ext.nearest import choice
+from ppdet_ext.versions import is_importable
 
 from .checks import MODELS, NMS, RAW
 

@@ -6,7 +6,7 @@ import paddle
 import paddle.distributed as dist
 
 from ppdet_ext import __version__
-from ppdet_ext.compat import package_version
+from ppdet_ext.versions import package_version
 
 PLAIN = (type(None), bool, int, float, str)
 # What a resumed run may change, and what comes of it.
