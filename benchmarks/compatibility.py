@@ -7,8 +7,8 @@
 A column is one Paddle with one PaddleDetection: .venv and .venv-paddle3, each with the installed ppdet and
 with every checkout; with a checkout, steps that don't meet PaddleDetection's code are left out. Each step
 runs for a small model of each family, on generated pictures, from weights that the first Paddle has trained
-for a minute. It 'works' if its command ends with status 0; it is 'refused' if the command says why not and
-ends with status 2; else it 'fails'. Exit status 1 if anything fails.
+for some minutes. It 'works' if its command ends with status 0; it is 'refused' if the command says why not
+and ends with status 2; else it 'fails'. Exit status 1 if anything fails.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import itertools
 import os
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from common import CLI, ROOT, add_json_argument, execute, last_line, write_report
@@ -69,7 +70,7 @@ class Environment:
     def command(self, step, family, start):
         """The arguments of Python of a step; `start` is the checkpoint that a training begins with."""
         config, head = FAMILIES[family]
-        # A training of a minute is sure of little.
+        # A short training is sure of little.
         options = [*DATA, "epoch=1", "snapshot_epoch=1", f"{head}.nms.score_threshold=0.001"]
         filled = step.command.format(
             config=CONFIGS / "demo" / f"{config}.yml",
@@ -109,12 +110,12 @@ def environments(pythons, checkouts):
 
 
 def start_of(environment, family, folder):
-    """Trains a model of a family for a minute: the checkpoint with which every environment begins.
+    """Trains a model of a family for some minutes: the checkpoint with which every environment begins.
 
     Raises:
         ValueError: the training fails.
     """
-    _make_pictures(folder)
+    _make_pictures(folder, 160)
     config = FAMILIES[family][0]
     command = [ROOT / "tools" / "train.py", "-c", CONFIGS / "demo" / f"{config}.yml", "-o", *DATA]
     answer, said = environment.run(command, folder, "start")
@@ -123,15 +124,15 @@ def start_of(environment, family, folder):
     return folder / "output" / config / "model_final"
 
 
-def _make_pictures(folder):
+def _make_pictures(folder, train):
     folder.mkdir(parents=True, exist_ok=True)
-    make_demo(folder / "demo", size=128, train=64, val=8, progress=False)
+    make_demo(folder / "demo", size=128, train=train, val=8, progress=False)
 
 
 def measure(environment, family, start, folder, bar):
     """{step: (answer, reason or None)} of one family; what a step needs and has not is 'not run'."""
     found = {}
-    _make_pictures(folder)
+    _make_pictures(folder, 32)
     for name, step in STEPS.items():
         bar.update()
         if not environment.has(step):
@@ -146,16 +147,22 @@ def measure(environment, family, start, folder, bar):
     return found
 
 
-def run(places, families, folder):
+def run(places, families, folder, jobs):
     """{(environment, family): what :func:`measure` found}."""
-    found = {}
-    with tqdm(total=len(places) * len(families) * len(STEPS), unit="step", disable=None) as bar:
-        for family in families:
-            start = start_of(places[0], family, folder / f"start, {family}".replace(" ", "_"))
-            for place in places:
-                where = folder / f"{place.name}, {family}".replace(" ", "_")
-                found[place.name, family] = measure(place, family, start, where, bar)
-    return {(place.name, family): found[place.name, family] for place in places for family in families}
+
+    def room(name, family):
+        return folder / f"{name}, {family}".replace(" ", "_")
+
+    def row(pair):
+        place, family = pair
+        return measure(place, family, starts[family], room(place.name, family), bar)
+
+    pairs = list(itertools.product(places, families))
+    with ThreadPoolExecutor(jobs) as pool:
+        starts = list(pool.map(lambda family: start_of(places[0], family, room("start", family)), families))
+        starts = dict(zip(families, starts))
+        with tqdm(total=len(pairs) * len(STEPS), unit="step", disable=None) as bar:
+            return dict(zip([(place.name, family) for place, family in pairs], pool.map(row, pairs)))
 
 
 def quoted(found):
@@ -176,13 +183,14 @@ def main():
     parser.add_argument("--pythons", nargs="+", default=[path for path in known if path.is_file()])
     parser.add_argument("--checkouts", nargs="+", default=[], metavar="FOLDER", help="of PaddleDetection")
     parser.add_argument("--families", nargs="+", choices=list(FAMILIES), default=list(FAMILIES))
+    parser.add_argument("--jobs", type=int, default=2, help="commands at a time, of one core each")
     parser.add_argument("--keep", metavar="FOLDER", help="leaves what the commands wrote there, with logs")
     add_json_argument(parser)
     args = parser.parse_args()
     try:
         places = environments(args.pythons, args.checkouts)
         with tempfile.TemporaryDirectory() as folder:
-            found = run(places, args.families, Path(args.keep or folder).absolute())
+            found = run(places, args.families, Path(args.keep or folder).absolute(), args.jobs)
     except ValueError as error:
         print(f"compatibility.py: {error}", file=sys.stderr)
         return 2

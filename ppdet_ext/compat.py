@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import glob
 import inspect
 import os
@@ -160,6 +161,32 @@ def mend_pillow() -> None:
 
     if not hasattr(ImageDraw, "textsize"):
         ImageDraw.textsize = textsize
+
+
+def mend_font() -> None:
+    """Lets PaddleDetection draw labels without a network: 2.7 and newer download a font for it.
+
+    Where that fails, the font that comes with Matplotlib takes its place.
+    """
+    from ppdet.utils import visualizer
+
+    download = getattr(visualizer, "get_path", None)
+    if download is None or hasattr(download, "mended"):
+        return
+
+    @functools.lru_cache(maxsize=None)  # asked for once a picture
+    def get_path(url, *args, **kwargs):
+        try:
+            return download(url, *args, **kwargs)
+        except Exception:
+            if not url.endswith(".ttf"):
+                raise
+            from matplotlib import get_data_path
+
+            return os.path.join(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), True
+
+    get_path.mended = True
+    visualizer.get_path = get_path
 
 
 def mend_static_nms() -> None:

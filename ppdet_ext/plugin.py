@@ -19,6 +19,7 @@ def setup():
     compat.prepare_paddle()
     compat.mend_data_loader()
     compat.mend_pillow()
+    compat.mend_font()
     compat.mend_static_nms()
     # Importing registers; a module is imported once, so nothing is ever registered twice.
     from .data import datasets, reader, transforms  # noqa: F401

@@ -129,6 +129,26 @@ def test_a_dataset_that_fails_is_heard_without_workers():
     assert lines[-5:-1] == ["'picture 7'"] * 3 + ["10"]
 
 
+def test_labels_need_no_network(monkeypatch):
+    from PIL import ImageFont
+    from ppdet.utils import visualizer
+
+    asked = []
+
+    def offline(url, folder):
+        asked.append(url)
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr(visualizer, "get_path", offline, raising=False)
+    compat.mend_font()
+    compat.mend_font()
+    for _ in range(2):
+        path, _ = visualizer.get_path("https://host/simfang.ttf", "~/.cache")
+    assert ImageFont.truetype(path, 18).getname()[0] == "DejaVu Sans" and len(asked) == 1
+    with pytest.raises(ConnectionError):
+        visualizer.get_path("https://host/weights.tar", "~/.cache")
+
+
 def test_labels_can_be_drawn():
     """ppdet 2.6 measures them with a method that Pillow 10 dropped."""
     from PIL import Image, ImageDraw

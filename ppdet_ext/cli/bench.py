@@ -3,6 +3,7 @@
 import tempfile
 from pathlib import Path
 
+from .common import add_device_arguments
 from .json_output import STDOUT, add_json_argument, give_json
 
 REPORT = "output/bench.json"
@@ -30,7 +31,7 @@ def add_arguments(parser):
     )
     parser.add_argument("--sizes", nargs="+", type=int, metavar="PIXELS", help="sides of square inputs")
     parser.add_argument("--images", metavar="FOLDER", help="images to use (default: a generated photograph)")
-    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: the usable cores)")
+    add_device_arguments(parser, threads="the usable cores")
     parser.add_argument("--rounds", type=int, default=10, metavar="N", help="turns of each row")
     parser.add_argument("--steps", type=int, default=3, metavar="N", help="timed runs a turn")
     parser.add_argument("--warmup", type=int, default=5, metavar="N", help="runs of each row before")
@@ -48,7 +49,7 @@ def run(args):
     from ppdet_ext.evaluation.bench.benchmark import run_benchmark
     from ppdet_ext.evaluation.bench.rounds import MEASURED, Plan
     from ppdet_ext.evaluation.bench.table import bench_table
-    from ppdet_ext.runtime.backends import check_backends
+    from ppdet_ext.runtime.backends import check_backends, check_engine
     from ppdet_ext.versions import is_importable
     from ppdet_ext.visualize import plot_bench
 
@@ -58,9 +59,11 @@ def run(args):
         raise ValueError("--plot needs matplotlib, which is not installed; pip install matplotlib")
     if args.backends:
         check_backends(args.backends)
+    check_engine(None, args.device)
     threads = machine()["cores"] if args.threads is None else args.threads
     plan = Plan(threads, args.rounds, args.seconds, args.steps, args.warmup)
-    options = {"backends": args.backends, "batches": args.batch, "sizes": args.sizes, "images": args.images}
+    options = {"backends": args.backends, "batches": args.batch, "sizes": args.sizes}
+    options.update(images=args.images, device=args.device)
     if args.model:
         report = run_benchmark([args.model], plan, **options)
     else:

@@ -32,8 +32,13 @@ def add_engine_arguments(parser):
     add = parser.add_argument
     add("--model", required=True, metavar="FOLDER", help="the exported folder")
     add("--backend", default="onnxruntime", metavar="NAME", help="the engine")
-    add("--device", metavar="NAME", help="cpu or gpu (default: the engine's own)")
-    add("--threads", type=int, metavar="N", help="CPU threads (default: the engine's choice)")
+    add_device_arguments(parser)
+
+
+def add_device_arguments(parser, threads="the engine's choice"):
+    """--device and --threads of an engine; ``threads`` (str): what their number is without the flag."""
+    parser.add_argument("--device", metavar="NAME", help="cpu or gpu (default: the engine's own)")
+    parser.add_argument("--threads", type=int, metavar="N", help=f"CPU threads (default: {threads})")
 
 
 def add_tta_arguments(parser):

@@ -2,7 +2,7 @@
 
 import tempfile
 
-from .common import TRAINED, load_trainer
+from .common import TRAINED, add_device_arguments, load_trainer
 from .json_output import add_json_argument, give_json
 
 EXAMPLE = f"""
@@ -25,6 +25,7 @@ def add_arguments(parser):
         "--images", metavar="FOLDER", help="without -c: images to compare on (default: generated ones)"
     )
     parser.add_argument("--backends", "--backend", nargs="+", metavar="NAME", help="engines (default: all)")
+    add_device_arguments(parser)
     parser.add_argument(
         "--compared", type=int, default=16, metavar="N", help="images whose raw outputs are compared"
     )
@@ -36,12 +37,13 @@ def run(args):
     from ppdet_ext.evaluation.bench.images import photographs
     from ppdet_ext.evaluation.verify import verify
     from ppdet_ext.evaluation.verify_table import verify_table
-    from ppdet_ext.runtime.backends import check_backends
+    from ppdet_ext.runtime.backends import check_backends, check_engine
     from ppdet_ext.runtime.image import find_images
 
     if args.compared < 1:
         raise ValueError(f"--compared is {args.compared}; give a whole number from 1 up")
     backends = check_backends(args.backends) if args.backends else None
+    check_engine(args.threads, args.device)
     with tempfile.TemporaryDirectory() as workplace:
         trained = None
         if args.config:
@@ -51,7 +53,9 @@ def run(args):
             files = [file for file, _ in find_images([args.images])]
         else:
             files = photographs(workplace, min(args.compared, 8))
-        report = verify(args.model, files, trained, backends, args.compared)
+        report = verify(
+            args.model, files, trained, backends, args.compared, threads=args.threads, device=args.device
+        )
     give_json(args, report)
     print(verify_table(report))
     return 0 if report["ok"] else 1

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from ppdet_ext.export.normalization import Normalization
 from ppdet_ext.runtime import Detector
-from ppdet_ext.runtime.backends import BACKENDS, MODELS, why_absent
+from ppdet_ext.runtime.backends import BACKENDS, MODELS, DeviceRefused, why_absent
 from ppdet_ext.runtime.config import InferConfig
 from ppdet_ext.runtime.image import read_image
 from ppdet_ext.runtime.manifest import load_manifest, precision_of
@@ -28,7 +28,7 @@ PADDLES = ("paddle", "paddle_inference")
 INPUT_GATE = 1e-5
 
 
-def verify(folder, files, trained=None, backends=None, compared=16, progress=True):
+def verify(folder, files, trained=None, backends=None, compared=16, progress=True, threads=None, device=None):
     """Holds an exported folder against the model as trained.
 
     Args:
@@ -39,6 +39,9 @@ def verify(folder, files, trained=None, backends=None, compared=16, progress=Tru
         backends (list | None): engines to try; by default all.
         compared (int): images, evenly spread, whose raw outputs are compared.
         progress (bool): a bar a hop, where stderr is a terminal.
+        threads (int | None): CPU threads of each engine, None for its own choice.
+        device (str | None): 'cpu' or 'gpu' for each engine, None for its own. One that does not run there is
+            not measured. The static graph runs where Paddle is set to.
 
     Returns:
         dict: 'model', 'images', 'hops' (rows of :class:`Judge`; the first one is the reference) and 'ok':
@@ -48,10 +51,11 @@ def verify(folder, files, trained=None, backends=None, compared=16, progress=Tru
         ValueError: the folder is not an exported one, or an image cannot be read.
     """
     run = _Run(folder, files, trained, compared, progress)
+    names = backends or [name for name in BACKENDS if name != STATIC_GRAPH]
     rows = [run.reference]
     if trained:
         rows += [run.preprocessing(), run.reparameterized(), run.backend("static graph", STATIC_GRAPH)]
-    rows += [run.backend(name, name) for name in backends or [n for n in BACKENDS if n != STATIC_GRAPH]]
+    rows += [run.backend(name, name, threads, device) for name in names]
     return {
         "model": str(folder),
         "images": len(files),
@@ -133,7 +137,7 @@ class _Run:
         self.trained.reparameterize()
         return self.judge.judge("re-parameterised", "fp32", self._trained_form("re-parameterised"))
 
-    def backend(self, hop, name):
+    def backend(self, hop, name, threads=None, device=None):
         """An engine on the exported folder; an engine or a file that is absent is not measured."""
         reason = why_absent(name, self.folder)
         if reason is None and name in PADDLES and not self.raw_outputs:
@@ -142,8 +146,10 @@ class _Run:
             return {"hop": hop, "status": NOT_MEASURED, "reason": reason}
         file = next(file for file in MODELS[name] if (Path(self.folder) / file).is_file())
         try:
-            answers = self._detector(Detector(self.folder, name), hop)
+            answers = self._detector(Detector(self.folder, name, threads, device), hop)
             row = self.judge.judge(hop, precision_of(self.manifest, file, "fp32"), answers)
             return {**row, "file": file}
+        except DeviceRefused as error:
+            return {"hop": hop, "status": NOT_MEASURED, "reason": str(error)}
         except ValueError as error:
             return {"hop": hop, "status": FAILED, "file": file, "reason": str(error)}

@@ -112,3 +112,21 @@ def without_swish(graph):
     finally:
         for layer, name, child in replaced:
             setattr(layer, name, child)
+
+
+@contextlib.contextmanager
+def with_shifted_softmax(graph):
+    """Has the largest logit taken off before a head's softmax within the context: the same function. That of
+    Paddle Lite on x86 gives NaN where logits are more than about 300 apart.
+
+    Args:
+        graph (nn.Layer): changed in place, and back.
+    """
+    heads = [layer for layer in graph.sublayers() if hasattr(layer, "shifted_softmax")]
+    try:
+        for head in heads:
+            head.shifted_softmax = True
+        yield graph
+    finally:
+        for head in heads:
+            head.shifted_softmax = False

@@ -13,7 +13,7 @@ from ppdet_ext.runtime.preprocess import Preprocess
 from ppdet_ext.versions import is_importable
 
 from .device_cfg import write_device_cfg
-from .graph import without_swish
+from .graph import with_shifted_softmax, without_swish
 from .lite_int8 import save_for_lite
 from .paddle_model import save_paddle
 
@@ -47,7 +47,7 @@ def save_lite(graph, folder, size, fp16=False):
     _check_setting(folder, size)
     made = {}
     with tempfile.TemporaryDirectory() as workplace:
-        with without_swish(graph):
+        with without_swish(graph), with_shifted_softmax(graph):
             program = save_paddle(graph, workplace, [1, 3, *size])
         _check_format(program)
         for target, (place, precision) in KINDS.items():

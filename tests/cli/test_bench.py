@@ -7,6 +7,7 @@ import pytest
 
 from ppdet_ext.cli import main
 from ppdet_ext.evaluation.bench.table import bench_table
+from ppdet_ext.runtime.backends import MODELS
 
 from ..runtime.tiny_model import write_folder
 
@@ -44,6 +45,20 @@ def test_images_and_plot_of_the_user(model, tmp_path):
     assert plot.is_file() and not (tmp_path / "a.png").exists()
 
 
+def test_the_device_reaches_the_engines(tmp_path, capsys):
+    """One that does not run there is not measured, and says why."""
+    folder = write_folder(tmp_path / "lite")
+    (folder / MODELS["paddle_lite"][0]).touch()
+    arguments = ["--backends", "paddle_lite", "--device", "gpu", *QUICK, "--json", str(tmp_path / "a.json")]
+    assert main(["bench", "--model", str(folder), *arguments]) == 2
+    (row,) = json.loads((tmp_path / "a.json").read_text())["rows"]
+    assert (row["status"], row["device"]) == ("not measured", "gpu") and "paddle" in row["reason"]
+    arguments[1], arguments[3] = "onnxruntime", "cpu"
+    assert main(["bench", "--model", str(folder), *arguments]) == 0
+    (row,) = json.loads((tmp_path / "a.json").read_text())["rows"]
+    assert (row["status"], row["device"]) == ("measured", "cpu")
+
+
 @pytest.mark.parametrize("batches, status", [(["2", "1"], 1), (["1"], 2)])
 def test_status_says_what_was_not_measured(tmp_path, capsys, batches, status):
     folder = str(write_folder(tmp_path / "fixed", batch_size=2))
@@ -58,6 +73,7 @@ def test_status_says_what_was_not_measured(tmp_path, capsys, batches, status):
     "options, message",
     [
         (["--backends", "onnx"], "did you mean 'onnxruntime'"),
+        (["--device", "tpu"], "device 'tpu' is not known"),
         (["--sizes", "320"], "takes 32x64 only, not 320; export it"),
         (["--batch", "0"], "batch size 0: give 1 or more"),
         (["--threads", "0"], "threads is 0; give a number above 0"),

@@ -66,13 +66,11 @@ def test_the_same_thing_has_the_same_flag(parser):
             assert {"-c", "-o", "--opt"} <= set(flags), path
 
 
-def test_verbs_that_run_one_engine_have_its_options(parser):
+def test_verbs_that_run_engines_have_their_options(parser):
     flags = {path: set(verb._option_string_actions) for path, verb, _ in leaves(parser)}
-    one = {
-        path[0]: taken for path, taken in flags.items() if "--backend" in taken and "--backends" not in taken
-    }
-    assert set(one) == {"predict", "track", "threshold"}
-    assert all({"--model", "--device", "--threads"} <= taken for taken in one.values())
+    engines = {path[0]: taken for path, taken in flags.items() if "--backend" in taken}
+    assert set(engines) == {"predict", "track", "threshold", "verify", "bench"}
+    assert all({"--model", "--device", "--threads"} <= taken for taken in engines.values())
 
 
 @pytest.mark.parametrize(

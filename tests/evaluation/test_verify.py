@@ -12,11 +12,13 @@ from onnx import numpy_helper
 
 from ppdet_ext.cli import main
 from ppdet_ext.data.demo import make_demo
+from ppdet_ext.evaluation import verify as verify_module
 from ppdet_ext.evaluation.hops import Answers, Judge
 from ppdet_ext.evaluation.trained import TrainedModel
 from ppdet_ext.evaluation.verify import verify
 from ppdet_ext.export import export_model
 from ppdet_ext.runtime import Detections
+from ppdet_ext.runtime.backends.checks import refuse_device
 from ppdet_ext.runtime.image import read_image
 from tests.export.test_exporter import CONFIG, random_detector
 from tests.runtime.tiny_model import change_onnx
@@ -67,6 +69,28 @@ def test_what_is_right_passes(workplace):
         assert 0 < row["raw_error"] < 1e-4 and row["unmatched"] == 0 and row["compared"] > 20
         assert row["ap"] == pytest.approx(hops["trained form"]["ap"], abs=0.1)
     assert "tensorrt" in hops["tensorrt"]["reason"]
+
+
+def test_device_and_threads_reach_the_engines(workplace, monkeypatch):
+    """An engine that does not run on the device is not measured: that is no fault of the model."""
+    asked = []
+
+    class Spy(verify_module.Detector):
+        def __init__(self, folder, backend, threads=None, device=None):
+            asked.append((backend, threads, device))
+            if backend == "paddle_inference":
+                raise refuse_device(backend, device, "leave it out")
+            super().__init__(folder, backend, threads, device)
+
+    monkeypatch.setattr(verify_module, "Detector", Spy)
+    files = TrainedModel(*make_model(workplace)).files()
+    names = ["onnxruntime", "paddle_inference"]
+    report = verify(workplace / "exported", files, None, names, 2, False, threads=1, device="cpu")
+    assert asked == [("paddle", None, None), *((name, 1, "cpu") for name in names)]
+    rows = {row["hop"]: row for row in report["hops"]}
+    assert report["ok"] and rows["onnxruntime"]["status"] == "pass"
+    assert rows["paddle_inference"]["status"] == "not measured"
+    assert "does not run on device 'cpu' here" in rows["paddle_inference"]["reason"]
 
 
 def test_the_trained_form_is_what_ppdet_evaluates(workplace):

@@ -17,7 +17,15 @@ PHASES = ("pre", "network", "post")
 
 
 def run_benchmark(
-    folders, plan, backends=None, batches=(1,), sizes=None, images=None, model=None, progress=True
+    folders,
+    plan,
+    backends=None,
+    batches=(1,),
+    sizes=None,
+    images=None,
+    model=None,
+    progress=True,
+    device=None,
 ):
     """Measure exported folders in several engines, interleaved.
 
@@ -31,6 +39,8 @@ def run_benchmark(
         images (str | None): a folder of images; None for a generated photograph.
         model (str | None): what the report calls the model; None for the folder.
         progress (bool): a bar on stderr, if that is a terminal.
+        device (str | None): 'cpu' or 'gpu' for every engine; None for its own. A row whose engine does not
+            run there is not measured.
 
     Returns:
         dict: the report, ready for JSON: machine, versions, settings, rows. A row that could not be measured
@@ -54,9 +64,10 @@ def run_benchmark(
             for batch in batches:
                 for backend in backends:
                     arguments = {"folder": str(folder), "backend": backend, "threads": plan.threads}
-                    arguments.update(batch=batch, images=files, size=size)
+                    arguments.update(batch=batch, images=files, size=size, device=device)
                     cases.append(Case(_name(backend, batch, size), CASE, arguments))
-                    rows.append({"backend": backend, "batch": batch, "size": size and [size, size]})
+                    about = {"backend": backend, "device": device, "batch": batch}
+                    rows.append({**about, "size": size and [size, size]})
         results, others = interleave(cases, plan, progress)
     return {
         "tool": f"ppdet-ext bench {__version__}",

@@ -32,15 +32,16 @@ class FolderCase:
         batch (int): images a step.
         images (list): files; the steps go through them in turn.
         size (int | None): side of the network's input in pixels; None for the folder's own.
+        device (str | None): 'cpu' or 'gpu'; None for the engine's own.
 
     Raises:
         ValueError: as `Detector`, or the model is made for another batch size.
     """
 
-    def __init__(self, folder, backend, threads, batch, images, size=None):
+    def __init__(self, folder, backend, threads, batch, images, size=None, device=None):
         cv2.setNumThreads(threads)
         self.folder, self.name, self.batch, self.images = folder, backend, batch, images
-        self.detector = Detector(folder, backend, threads)
+        self.detector = Detector(folder, backend, threads, device)
         if self.detector.batch_size not in (None, batch):
             fixed = self.detector.batch_size
             raise ValueError(f"{folder}: takes batches of {fixed} only; measure it with --batch {fixed}")

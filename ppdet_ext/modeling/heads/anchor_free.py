@@ -66,6 +66,7 @@ class AnchorFreeHead(DenseHead):
     """
 
     class_layers = ("pred_cls", "anchor_aided.pred_cls")
+    shifted_softmax = False  # for an engine whose softmax overflows (export/graph.py)
 
     def __init__(
         self,
@@ -160,6 +161,8 @@ class AnchorFreeHead(DenseHead):
         """[B, 4 * bins, L] to distances [B, L, 4] in cells."""
         if regression.shape[1] != 4:
             bins = regression.reshape([0, 4, self.reg_channels, -1]).transpose([0, 2, 1, 3])
+            if self.shifted_softmax:
+                bins = bins - bins.max(axis=1, keepdim=True)
             regression = self.proj_conv(F.softmax(bins, axis=1)).reshape([0, 4, -1])
         return regression.transpose([0, 2, 1])
 

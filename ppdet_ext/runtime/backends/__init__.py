@@ -18,15 +18,17 @@ from pathlib import Path
 from ppdet_ext.nearest import choice
 from ppdet_ext.versions import is_importable
 
-from .checks import MODELS, NMS, RAW
+from .checks import MODELS, NMS, RAW, DeviceRefused
 
 __all__ = [
     "BACKENDS",
     "DEVICES",
+    "DeviceRefused",
     "MODELS",
     "NMS",
     "RAW",
     "check_backends",
+    "check_engine",
     "create_backend",
     "why_absent",
 ]
@@ -53,6 +55,14 @@ def check_backends(names):
         if name not in BACKENDS:
             raise ValueError(f"backend '{name}' is not known; {choice(name, BACKENDS)}")
     return list(dict.fromkeys(names))
+
+
+def check_engine(threads, device):
+    """Refuses (ValueError) a number of threads or a device that no engine takes; None leaves it to them."""
+    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+        raise ValueError(f"threads is {threads!r}; give a whole number from 1 up")
+    if device not in (None, *DEVICES):
+        raise ValueError(f"device '{device}' is not known; {choice(device, DEVICES)}")
 
 
 def why_absent(name, folder):
@@ -90,10 +100,7 @@ def create_backend(name, folder, threads=None, device=None, outputs=RAW):
             cannot load the model.
     """
     check_backends([name])
-    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
-        raise ValueError(f"threads is {threads!r}; give a whole number from 1 up")
-    if device not in (None, *DEVICES):
-        raise ValueError(f"device '{device}' is not known; {choice(device, DEVICES)}")
+    check_engine(threads, device)
     try:
         module = importlib.import_module(f".{name}", __name__)
     except ModuleNotFoundError as error:

@@ -83,9 +83,13 @@ def deliver(results, out):
     return out
 
 
+class DeviceRefused(ValueError):
+    """An engine does not run on the device that it was asked to run on, here."""
+
+
 def refuse_device(name, device, mend):
-    """The ValueError for a device that an engine does not run on here."""
-    return ValueError(f"backend '{name}' does not run on device '{device}' here; {mend}")
+    """The :class:`DeviceRefused` of an engine."""
+    return DeviceRefused(f"backend '{name}' does not run on device '{device}' here; {mend}")
 
 
 def check_batch(file, shape, images):

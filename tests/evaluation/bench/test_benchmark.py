@@ -10,7 +10,7 @@ import pytest
 from ppdet_ext.evaluation.bench.benchmark import find_backends, run_benchmark
 from ppdet_ext.evaluation.bench.images import HEIGHT, WIDTH, choose_images, photograph
 from ppdet_ext.evaluation.bench.numbers import latencies, quartiles, ratio, with_total
-from ppdet_ext.evaluation.bench.rounds import FAILED, MEASURED, NOT_MEASURED, Measured, Plan
+from ppdet_ext.evaluation.bench.rounds import MEASURED, NOT_MEASURED, Plan
 from ppdet_ext.evaluation.bench.sizes import at_size, choose_sizes
 from ppdet_ext.evaluation.bench.table import bench_table
 from ppdet_ext.runtime.image import read_image
@@ -153,32 +153,3 @@ def test_generated_picture(tmp_path):
     assert image.shape == (HEIGHT, WIDTH, 3) and image.std() > 30
     assert np.abs(image.astype(int) - photograph()).mean() < 8
     assert 60_000 < Path(files[0]).stat().st_size < 200_000 and source["count"] == 1
-
-
-def test_bars_of_the_deployment_benchmark():
-    file = Path(__file__).resolve().parents[3] / "benchmarks" / "deployment.py"
-    spec = importlib.util.spec_from_file_location("deployment", file)
-    deployment = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(deployment)
-
-    def measured(**times):
-        return Measured(None, rounds=[{phase: [value] for phase, value in times.items()}] * 2)
-
-    results = {
-        deployment.BASELINE: measured(network=6.0),
-        deployment.DEPLOY: measured(file_to_boxes=8.0),
-        "ours, OpenVINO": measured(pre=0.1, network=2.0, post=0.2),
-        "ours, ONNX Runtime": measured(pre=0.1, network=4.0, post=0.1),
-        "ours training form, OpenVINO": measured(network=2.2),
-        "ours, ONNX Runtime, file to boxes": measured(file_to_boxes=4.0),
-        "ours, OpenVINO, file to boxes": Measured(None, FAILED, "gone"),
-    }
-    network, ends, share, *forms = deployment.judge(results)
-    assert network["value"]["median"] == 3 and network["passed"]
-    assert ends["value"]["median"] == 2 and not ends["passed"]
-    assert share["value"]["median"] == 0.15 and not share["passed"]
-    known = [form for form in forms if form["value"]]
-    assert len(forms) == 4 and [form["rows"][0] for form in known] == ["ours training form, OpenVINO"]
-    assert known[0]["value"]["median"] == 1.1 and not known[0]["passed"]
-    nothing = deployment.judge({})
-    assert [bar["value"] for bar in nothing] == [None] * 7 and not any(bar["passed"] for bar in nothing)
