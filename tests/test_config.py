@@ -8,7 +8,6 @@ import pytest
 
 import ppdet_ext  # noqa: F401  before paddle
 from ppdet_ext.config import check_tags, load_config, parse_overrides
-from ppdet_ext.nearest import did_you_mean
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / "configs"
@@ -183,76 +182,6 @@ def test_a_tag_that_is_no_class_or_has_a_wrong_argument(tmp_path):
     refused(path, f"{path}:2:", "not valid YAML")
 
 
-@pytest.mark.parametrize(
-    "text, words",
-    [
-        ("architecture: YOLODetektor", "'YOLODetektor' is not registered; did you mean 'YOLODetector'?"),
-        ("architecture: ~", "'architecture' is missing"),
-        ("ETHaed: {reg_max: 3}", "section 'ETHaed' belongs to no registered module; did you mean 'ETHead'?"),
-        ("ETHead: {reg_mxa: 3}", "ETHead has no option 'reg_mxa'; did you mean 'reg_max'?"),
-        (
-            "ETHead: {assigner: {name: TALLabelAsigner}}",
-            "ETHead.assigner: no module is called 'TALLabelAsigner'; did you mean 'TALLabelAssigner'?",
-        ),
-        (
-            "ETHead: {assigner: {name: TALLabelAssigner, topkk: 3}}",
-            "TALLabelAssigner has no option 'topkk'; did you mean 'topk'?",
-        ),
-        ("ETHead: {nms: MultiClasNMS}", "no module is called 'MultiClasNMS'; did you mean 'MultiClassNMS'?"),
-        (
-            "YOLODetector: {backbone: CSPRepResNt}",
-            "YOLODetector.backbone: no module is called 'CSPRepResNt'; did you mean 'CSPRepResNet'?",
-        ),
-        ("YOLODetector: {neck: CSPRepPANN}", "YOLODetector.neck: no module is called"),
-        ("TrainReader: {sample_transforms: [{Decod: {}}]}", "is called 'Decod'; did you mean 'Decode'?"),
-        ("EvalReader: {sample_transforms: [{Resize: {target_sise: 3}}]}", "did you mean 'target_size'?"),
-        ("TestReader: {sample_transforms: [Decode]}", "'Decode' is no operator with its options"),
-        (
-            "TrainReader: {batch_sizee: 3}",
-            "TrainReader has no option 'batch_sizee'; did you mean 'batch_size'?",
-        ),
-        ("TrainReader: {mixup_epochh: 3}", "did you mean 'mixup_epoch'?"),
-        ("TrainReader: {batch_transforms: [{PadBach: {}}]}", "is called 'PadBach'; did you mean 'PadBatch'?"),
-        (
-            "TrainDataset: {name: COCODataSett}",
-            "no dataset is called 'COCODataSett'; did you mean 'COCODataSet'?",
-        ),
-        ("TrainDataset: {dataset_dirr: x}", "did you mean 'dataset_dir'?"),
-        ("OptimizerBuilder: {regularizer: {type: L3}}", "'L3' does not exist; choose L1 or L2"),
-        ("OptimizerBuilder: {regularizer: {typ: L2}}", "did you mean 'type'?"),
-        ("backbone: CSPRepResNet", "backbone: no command knows this key here; it belongs into YOLODetector"),
-        ("epochs: 3", "epochs: no command knows this key; did you mean 'epoch'?"),
-        ("save_dirr: x", "did you mean 'save_dir'?"),
-        ("wieghts: x", "did you mean 'weights'?"),
-        ("data_chek: {}", "did you mean 'data_check'?"),
-        ("epoch: ten", "epoch is 'ten'; give a whole number"),
-        ("ETHead:", "section 'ETHead' is empty"),
-        ("ETHead: 5", "section 'ETHead' is 5"),
-    ],
-)
-def test_a_wrong_name_is_answered_with_the_nearest(text, words, tmp_path):
-    path = config_file(tmp_path, text + "\n")
-    refused(path, path, words)
-
-
-@pytest.mark.parametrize(
-    "override, words",
-    [
-        ("ETHead.reg_mxa=3", "ETHead has no option 'reg_mxa'; did you mean 'reg_max'?"),
-        ("ETHaed.reg_max=3", "-o ETHaed: the config has no such key; did you mean 'ETHead'?"),
-        ("eopch=3", "-o eopch: the config has no such key; did you mean 'epoch'?"),
-        ("ETHead.assigner.name=TALLabelAsigner", "did you mean 'TALLabelAssigner'?"),
-        ("YOLODetector.backbone=CSPRepResNt", "did you mean 'CSPRepResNet'?"),
-        ("architecture=YOLODetektor", "did you mean 'YOLODetector'?"),
-        ("epoch", "write key=value"),
-        ("=3", "write key=value"),
-        ("epoch=[1", "not valid YAML"),
-    ],
-)
-def test_a_wrong_override_is_answered_too(override, words):
-    refused(DEMO, words, overrides=[override])
-
-
 def test_override_values():
     assert parse_overrides(["a=1", "b.c.d=[1, x]", "b.c.e=~", "f=true", "g=a=b", " h=0.5 "]) == {
         "a": 1,
@@ -338,8 +267,3 @@ def test_one_config_does_not_bleed_into_the_next(tmp_path):
 def test_a_refused_config_leaves_a_loader_that_works(tmp_path):
     refused(config_file(tmp_path, "ETHead: {reg_mxa: 1}\n"), "reg_mxa")
     assert load_config(DEMO).ETHead["reg_max"] == 16
-
-
-def test_nearest():
-    assert did_you_mean("ETHaed", ["ETHead", "Other"]) == "; did you mean 'ETHead'?"
-    assert did_you_mean("zzz", ["ETHead"]) == ""

@@ -6,12 +6,53 @@ import ppdet_ext  # noqa: F401  before paddle
 import pytest
 
 from ppdet_ext.config import load_config, merge_file
+from ppdet_ext.nearest import did_you_mean
 from tests.test_config import DEMO, config_file, refused
 
 
 @pytest.mark.parametrize(
     "text, words",
     [
+        ("architecture: YOLODetektor", "'YOLODetektor' is not registered; did you mean 'YOLODetector'?"),
+        ("architecture: ~", "'architecture' is missing"),
+        ("ETHead: {reg_mxa: 3}", "ETHead has no option 'reg_mxa'; did you mean 'reg_max'?"),
+        (
+            "ETHead: {assigner: {name: TALLabelAsigner}}",
+            "ETHead.assigner: no module is called 'TALLabelAsigner'; did you mean 'TALLabelAssigner'?",
+        ),
+        (
+            "ETHead: {assigner: {name: TALLabelAssigner, topkk: 3}}",
+            "TALLabelAssigner has no option 'topkk'; did you mean 'topk'?",
+        ),
+        ("ETHead: {nms: MultiClasNMS}", "no module is called 'MultiClasNMS'; did you mean 'MultiClassNMS'?"),
+        (
+            "YOLODetector: {backbone: CSPRepResNt}",
+            "YOLODetector.backbone: no module is called 'CSPRepResNt'; did you mean 'CSPRepResNet'?",
+        ),
+        ("YOLODetector: {neck: CSPRepPANN}", "YOLODetector.neck: no module is called"),
+        ("TrainReader: {sample_transforms: [{Decod: {}}]}", "is called 'Decod'; did you mean 'Decode'?"),
+        ("EvalReader: {sample_transforms: [{Resize: {target_sise: 3}}]}", "did you mean 'target_size'?"),
+        ("TestReader: {sample_transforms: [Decode]}", "'Decode' is no operator with its options"),
+        (
+            "TrainReader: {batch_sizee: 3}",
+            "TrainReader has no option 'batch_sizee'; did you mean 'batch_size'?",
+        ),
+        ("TrainReader: {mixup_epochh: 3}", "did you mean 'mixup_epoch'?"),
+        ("TrainReader: {batch_transforms: [{PadBach: {}}]}", "is called 'PadBach'; did you mean 'PadBatch'?"),
+        (
+            "TrainDataset: {name: COCODataSett}",
+            "no dataset is called 'COCODataSett'; did you mean 'COCODataSet'?",
+        ),
+        ("TrainDataset: {dataset_dirr: x}", "did you mean 'dataset_dir'?"),
+        ("OptimizerBuilder: {regularizer: {type: L3}}", "'L3' does not exist; choose L1 or L2"),
+        ("OptimizerBuilder: {regularizer: {typ: L2}}", "did you mean 'type'?"),
+        ("backbone: CSPRepResNet", "backbone: no command knows this key here; it belongs into YOLODetector"),
+        ("save_dirr: x", "did you mean 'save_dir'?"),
+        ("wieghts: x", "did you mean 'weights'?"),
+        ("data_chek: {}", "did you mean 'data_check'?"),
+        ("epoch: ten", "epoch is 'ten'; give a whole number"),
+        ("ETHead:", "section 'ETHead' is empty"),
+        ("ETHead: 5", "section 'ETHead' is 5"),
         ("metrik: COCO", "metrik: no command knows this key; did you mean 'metric'?"),
         ("Metric: COCO", "did you mean 'metric'?"),
         ("pretrained_weights: x.pdparams", "did you mean 'pretrain_weights'?"),
@@ -36,6 +77,24 @@ from tests.test_config import DEMO, config_file, refused
 def test_a_typo_is_answered_with_the_nearest(text, words, tmp_path):
     path = config_file(tmp_path, text + "\n")
     refused(path, path, words)
+
+
+@pytest.mark.parametrize(
+    "override, words",
+    [
+        ("ETHead.reg_mxa=3", "ETHead has no option 'reg_mxa'; did you mean 'reg_max'?"),
+        ("ETHaed.reg_max=3", "-o ETHaed: the config has no such key; did you mean 'ETHead'?"),
+        ("eopch=3", "-o eopch: the config has no such key; did you mean 'epoch'?"),
+        ("ETHead.assigner.name=TALLabelAsigner", "did you mean 'TALLabelAssigner'?"),
+        ("YOLODetector.backbone=CSPRepResNt", "did you mean 'CSPRepResNet'?"),
+        ("architecture=YOLODetektor", "did you mean 'YOLODetector'?"),
+        ("epoch", "write key=value"),
+        ("=3", "write key=value"),
+        ("epoch=[1", "not valid YAML"),
+    ],
+)
+def test_a_wrong_override_is_answered_too(override, words):
+    refused(DEMO, words, overrides=[override])
 
 
 def test_what_configs_of_paddledetection_hold_passes(tmp_path):
@@ -92,3 +151,8 @@ def test_a_slim_config_may_name_its_pruner(tmp_path):
     path.write_text("slimm: Pruner\n")
     with pytest.raises(ValueError, match="slimm: .* did you mean 'slim'"):
         merge_file(str(path), {})
+
+
+def test_nearest():
+    assert did_you_mean("ETHaed", ["ETHead", "Other"]) == "; did you mean 'ETHead'?"
+    assert did_you_mean("zzz", ["ETHead"]) == ""
