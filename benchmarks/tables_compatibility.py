@@ -1,6 +1,10 @@
 """The tables of docs/compatibility.md: steps by environments, and what a step that does not work says."""
 
+import re
+
 REASON = "reason"
+# What an error of a verb begins with; the step tells it, too.
+VERB = re.compile(r"^ppdet-ext \w+: ")
 
 
 def environments_of(figures):
@@ -33,7 +37,7 @@ def reasons(figures):
     for name, row in figures.items():
         if REASON in row:
             place, step = name.split("; ")
-            where = said.setdefault(row[REASON].replace("|", "\\|"), ([], []))
+            where = said.setdefault(VERB.sub("", row[REASON]).replace("|", "\\|"), ([], []))
             for known, new in zip(where, (step, place)):
                 if new not in known:
                     known.append(new)

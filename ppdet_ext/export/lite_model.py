@@ -10,7 +10,7 @@ from ppdet_ext.compat import program_ops
 from ppdet_ext.runtime.backends.paddle_int8 import image_size, is_quantized
 from ppdet_ext.runtime.config import InferConfig
 from ppdet_ext.runtime.preprocess import Preprocess
-from ppdet_ext.versions import is_importable
+from ppdet_ext.versions import is_importable, paddle_version
 
 from .device_cfg import write_device_cfg
 from .graph import with_shifted_softmax, without_swish
@@ -18,6 +18,10 @@ from .lite_int8 import save_for_lite
 from .paddle_model import save_paddle
 
 OPTIMIZER = os.path.join(os.path.dirname(__file__), "lite_opt.py")
+PADDLE_3 = (
+    "Paddle Lite reads models of Paddle 2.6, and this is Paddle 3; run scripts/setup.sh --extras lite, and "
+    "export with .venv/bin/ppdet-ext"
+)
 # target in the report -> (the optimizer's place, precision)
 KINDS = {"lite_x86": ("x86", "fp32"), "lite_arm": ("arm", "fp32"), "lite_arm_fp16": ("arm", "fp16")}
 # A line of its table of ops: the name, then a column for each kind of kernel, some with a Y.
@@ -110,6 +114,8 @@ def save_lite_int8(program, folder, size):
 
 
 def _check_setting(folder, size):
+    if (paddle_version() or (0,)) >= (3,):
+        raise ValueError(PADDLE_3)
     if not is_importable("paddlelite"):
         raise ValueError(
             "the target lite needs paddlelite (Python 3.8 or 3.10); run: scripts/setup.sh --extras lite"
@@ -121,10 +127,7 @@ def _check_setting(folder, size):
 
 def _check_format(program):
     if not program.endswith(".pdmodel"):
-        raise ValueError(
-            "Paddle Lite reads models of Paddle 2.6, and this is Paddle 3; export with "
-            ".venv/bin/ppdet-ext after scripts/setup.sh --extras lite"
-        )
+        raise ValueError(PADDLE_3)
 
 
 def _check_images(folder, size):
