@@ -48,17 +48,16 @@ class Environment:
         self.python, self.checkout = os.path.abspath(python), checkout  # its links kept: they tell the venv
         paths = [*([checkout] if checkout else []), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         self.env = {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
-        ask = "import ppdet_ext, paddle, ppdet; print(paddle.__version__)"
+        ask = "import ppdet_ext, paddle, ppdet; from ppdet_ext.versions import package_version; "
+        ask += "print(paddle.__version__, package_version('ppdet'))"
         status, out, said = execute([self.python, "-c", ask], cwd=tempfile.gettempdir(), env=self.env)
         if status:
             raise ValueError(f"{self.python}, {checkout or 'installed ppdet'}: {last_line(said)}")
-        self.name = f"Paddle {last_line(out)}, {self.source()}"
+        paddle, ppdet = last_line(out).split()
+        self.name = f"Paddle {paddle}, {f'ppdet {ppdet}' if checkout is None else self.branch()}"
 
-    def source(self):
-        """Which PaddleDetection it is: the version of the wheel, or the branch of a checkout."""
-        if self.checkout is None:
-            ask = "from importlib.metadata import version; print('ppdet', version('paddledet'))"
-            return last_line(execute([self.python, "-c", ask])[1])
+    def branch(self):
+        """The branch of the checkout, or the name of its folder."""
         status, branch, _ = execute(["git", "-C", self.checkout, "rev-parse", "--abbrev-ref", "HEAD"])
         branch = last_line(branch) if status == 0 else "HEAD"
         return os.path.basename(self.checkout) if branch == "HEAD" else branch.replace("/", " ")
@@ -159,8 +158,8 @@ def run(places, families, folder, jobs):
 
     pairs = list(itertools.product(places, families))
     with ThreadPoolExecutor(jobs) as pool:
-        starts = list(pool.map(lambda family: start_of(places[0], family, room("start", family)), families))
-        starts = dict(zip(families, starts))
+        trained = pool.map(lambda family: start_of(places[0], family, room("start", family)), families)
+        starts = dict(zip(families, trained))
         with tqdm(total=len(pairs) * len(STEPS), unit="step", disable=None) as bar:
             return dict(zip([(place.name, family) for place, family in pairs], pool.map(row, pairs)))
 

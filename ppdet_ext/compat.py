@@ -178,7 +178,7 @@ def mend_font() -> None:
     def get_path(url, *args, **kwargs):
         try:
             return download(url, *args, **kwargs)
-        except Exception:
+        except (OSError, RuntimeError):  # of requests, or of PaddleDetection, which gives up after some tries
             if not url.endswith(".ttf"):
                 raise
             from matplotlib import get_data_path
@@ -191,7 +191,7 @@ def mend_font() -> None:
 
 def mend_static_nms() -> None:
     """Lets Paddle 3 capture PaddleDetection's MultiClassNMS: it no longer takes an op added the old way."""
-    if (paddle_version() or (0,)) < (3,):
+    if _writes_programs():
         return
     import paddle
     from ppdet.modeling import ops
@@ -225,14 +225,24 @@ def paddle2onnx_options() -> dict:
     return {"optimize_tool": "None"} if version >= (2,) else {}
 
 
+def _writes_programs() -> bool:
+    """Whether graphs are Paddle 2's programs, which tools of their time read; Paddle 3 has another form."""
+    return (paddle_version() or (0,)) < (3,)
+
+
 def quantizes() -> bool:
     """Whether PaddleSlim quantises the graphs this Paddle writes; its passes don't know Paddle 3's."""
-    return (paddle_version() or (0,)) < (3,)
+    return _writes_programs()
+
+
+def lite_reads() -> bool:
+    """Whether Paddle Lite reads the graphs this Paddle writes; its newest wheel is of Paddle 2's time."""
+    return _writes_programs()
 
 
 def onednn_runs_inference() -> bool:
     """Whether Paddle Inference runs our graphs through oneDNN; Paddle 3 refuses an attribute of resizing."""
-    return (paddle_version() or (0,)) < (3,)
+    return _writes_programs()
 
 
 def program_ops(file: str) -> list[str]:

@@ -26,18 +26,18 @@ DISTRIBUTIONS = {
     "onnxruntime": ("onnxruntime", "onnxruntime-gpu"),
 }
 
+# Each Paddle, by its first number, writes a format of its own, and a Paddle2ONNX reads one.
+PADDLE2ONNX = {
+    2: ((1, 2), (2,), "pip install paddle2onnx==1.3.1"),
+    3: ((2,), (3,), "pip install paddle2onnx==2.1.0"),
+}
 # name: (first version that works, first that does not, the mend)
 SUPPORTED = {
     "python": ((3, 8), (3, 14), "scripts/setup.sh (it looks for a Python 3.10 first)"),
     "paddle": ((2, 6), (4,), "pip install paddlepaddle==2.6.2"),
     "ppdet": ((2, 6), (3,), "pip install --no-deps paddledet==2.6.0"),
     "paddleslim": ((2, 6), (3,), "pip install --no-deps paddleslim==2.6.0"),
-    "paddle2onnx": ((1, 2), (3,), "pip install paddle2onnx==1.3.1"),
-}
-# Each Paddle writes a format of its own, and a Paddle2ONNX reads one.
-PADDLE2ONNX = {
-    2: ((1, 2), (2,), "pip install paddle2onnx==1.3.1"),
-    3: ((2,), (3,), "pip install paddle2onnx==2.1.0"),
+    "paddle2onnx": (PADDLE2ONNX[2][0], PADDLE2ONNX[3][1], PADDLE2ONNX[2][2]),
 }
 # A file that PaddleDetection has from 2.6 on: how to tell an older checkout, which has no version.
 PPDET_26 = os.path.join("modeling", "architectures", "ppyoloe.py")
@@ -92,9 +92,9 @@ def check_versions(names: tuple[str, ...] = ("python", "paddle", "ppdet")) -> No
     """Raises ValueError, with the mend, for the first of `names` (in SUPPORTED) absent or out of range."""
     for name in names:
         first, end, mend = SUPPORTED[name]
-        beside = ""
-        if name == "paddle2onnx" and paddle_version():
-            first, end, mend = PADDLE2ONNX.get(paddle_version()[0], SUPPORTED[name])
+        beside, paddle = "", paddle_version()
+        if name == "paddle2onnx" and paddle:
+            first, end, mend = PADDLE2ONNX.get(paddle[0], SUPPORTED[name])
             beside = f" with paddle {package_version('paddle')}"
         version = platform.python_version() if name == "python" else package_version(name)
         if version is None and not is_importable(name):
@@ -112,6 +112,7 @@ def check_versions(names: tuple[str, ...] = ("python", "paddle", "ppdet")) -> No
 
 
 def _check_checkout(mend: str) -> None:
+    """Raises ValueError for a checkout of PaddleDetection that is older than 2.6."""
     folder = _folder("ppdet")
     if folder and not os.path.isfile(os.path.join(folder, PPDET_26)):
         raise ValueError(

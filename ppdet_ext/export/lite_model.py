@@ -6,11 +6,11 @@ import subprocess
 import sys
 import tempfile
 
-from ppdet_ext.compat import program_ops
+from ppdet_ext.compat import lite_reads, program_ops
 from ppdet_ext.runtime.backends.paddle_int8 import image_size, is_quantized
 from ppdet_ext.runtime.config import InferConfig
 from ppdet_ext.runtime.preprocess import Preprocess
-from ppdet_ext.versions import is_importable, paddle_version
+from ppdet_ext.versions import is_importable
 
 from .device_cfg import write_device_cfg
 from .graph import with_shifted_softmax, without_swish
@@ -53,7 +53,6 @@ def save_lite(graph, folder, size, fp16=False):
     with tempfile.TemporaryDirectory() as workplace:
         with without_swish(graph), with_shifted_softmax(graph):
             program = save_paddle(graph, workplace, [1, 3, *size])
-        _check_format(program)
         for target, (place, precision) in KINDS.items():
             if precision == "fp16" and not fp16:
                 continue
@@ -83,7 +82,8 @@ def save_lite_int8(program, folder, size):
             kernel there.
     """
     _check_setting(folder, size)
-    _check_format(program)
+    if not program.endswith(".pdmodel"):
+        raise ValueError(PADDLE_3)
     with open(program, "rb") as file:
         content = file.read()
     if not is_quantized(content):
@@ -114,7 +114,7 @@ def save_lite_int8(program, folder, size):
 
 
 def _check_setting(folder, size):
-    if (paddle_version() or (0,)) >= (3,):
+    if not lite_reads():
         raise ValueError(PADDLE_3)
     if not is_importable("paddlelite"):
         raise ValueError(
@@ -123,11 +123,6 @@ def _check_setting(folder, size):
     if -1 in size:
         raise ValueError("Paddle Lite takes images of one size; give --size H W for the target lite")
     _check_images(folder, size)
-
-
-def _check_format(program):
-    if not program.endswith(".pdmodel"):
-        raise ValueError(PADDLE_3)
 
 
 def _check_images(folder, size):

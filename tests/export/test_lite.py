@@ -99,6 +99,12 @@ def test_an_optimizer_that_dies_is_an_error_of_one_line(swish, tmp_path):
     assert "\n" not in str(caught.value)
 
 
+def test_paddle_3_is_told_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(lite_model, "lite_reads", lambda: False)
+    with pytest.raises(ValueError, match="reads models of Paddle 2.6, and this is Paddle 3; run scripts/set"):
+        lite_model.save_lite(None, str(tmp_path), [128, 128])
+
+
 def test_a_free_size_is_refused(tmp_path):
     cfg, model = random_detector()
     with pytest.raises(ValueError, match="images of one size"):
