@@ -8,7 +8,6 @@ A checkout of the develop branch needs imgaug and its dependencies too; a PYTHON
 import json
 import os
 import re
-import shutil
 from pathlib import Path
 
 import ppdet_ext  # noqa: F401  (before Paddle: it protects against a fault of its zlib)
@@ -32,15 +31,6 @@ pytestmark = [
         reason=f"PPDET_CHECKOUT: no tools/train.py in {CHECKOUT}",
     ),
 ]
-
-
-def plant_font(home, folder):
-    """Without the plug-in, develop downloads a font for its labels; another one needs no network."""
-    matplotlib = pytest.importorskip("matplotlib")
-    font = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
-    for cache in (home / ".cache" / "paddle", folder / "~" / ".cache" / "paddle"):
-        cache.mkdir(parents=True, exist_ok=True)
-        shutil.copy(font, cache / "simfang.ttf")
 
 
 class Checkout:
@@ -177,7 +167,6 @@ def test_its_deploy_program_runs_our_nms_export(checkout, boxes):
     program = Path(CHECKOUT) / "deploy" / "python" / "infer.py"
     if not program.is_file():
         pytest.skip(f"no deploy/python/infer.py in {CHECKOUT}")
-    plant_font(checkout.home, checkout.folder)
     export = ["-m", "ppdet_ext.cli", "export", "-c", "tiny.yml", "--nms", "--output", "ours"]
     run = run_python([*export, *checkout.options], checkout.folder)
     assert run.status == 0, run.log[-3000:]
