@@ -32,7 +32,7 @@ import numpy as np
 from tqdm import tqdm
 
 import ppdet_ext
-from ppdet_ext.compat import stop_reading
+from ppdet_ext.data_loader import stop_reading
 from ppdet_ext.evaluation.bench.process import silent_stdout
 from ppdet_ext.evaluation.text_table import align
 from ppdet_ext.runtime.image import find_images

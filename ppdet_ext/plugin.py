@@ -1,6 +1,6 @@
 """The one entry through which PaddleDetection sees this package."""
 
-from . import __version__, compat, versions
+from . import __version__, compat, data_loader, versions
 
 
 def setup():
@@ -17,10 +17,10 @@ def setup():
     """
     versions.check_versions()
     compat.prepare_paddle()
-    compat.mend_data_loader()
     compat.mend_pillow()
     compat.mend_font()
     compat.mend_static_nms()
+    data_loader.mend_data_loader()
     # Importing registers; a module is imported once, so nothing is ever registered twice.
     from .data import datasets, reader, transforms  # noqa: F401
     from .modeling import assigners, backbones, detectors, heads, necks  # noqa: F401

@@ -1,7 +1,7 @@
 """The batches of a training, epoch by epoch, so that a resumed run reads what the uninterrupted one does."""
 
-from ppdet_ext.compat import stop_reading
 from ppdet_ext.data.reader.stream import Stream
+from ppdet_ext.data_loader import stop_reading
 
 from .seeds import derived_seed, seed_epoch
 

@@ -8,7 +8,7 @@ import paddle
 import paddle.distributed as dist
 from ppdet.engine.callbacks import ComposeCallback
 
-from ppdet_ext.compat import stop_reading
+from ppdet_ext.data_loader import stop_reading
 
 # Whose metrics are fed batch by batch; for others, PaddleDetection's first process evaluates alone.
 METRICS = ("COCO", "VOC")

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from paddle.io import DataLoader, Dataset, get_worker_info
 
-from ...compat import stop_reading
+from ...data_loader import stop_reading
 from .pipeline import ImageError
 
 FOREVER = 1 << 31

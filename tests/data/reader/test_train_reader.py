@@ -3,6 +3,9 @@
 import json
 import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import ppdet_ext  # noqa: F401  (before Paddle: it protects against a fault of its zlib)
@@ -11,14 +14,15 @@ import ppdet_ext  # noqa: F401  (before Paddle: it protects against a fault of i
 import cv2
 import numpy as np
 import pytest
+from paddle.io.multiprocess_utils import MP_STATUS_CHECK_INTERVAL
 from ppdet.core import workspace
 from ppdet.core.workspace import create
 
-from ppdet_ext.compat import stop_reading
 from ppdet_ext.config import load_config
 from ppdet_ext.data.preview import augmented_pictures
 from ppdet_ext.data.reader import train_reader
 from ppdet_ext.data.reader.closing import last_mosaic_epoch
+from ppdet_ext.data_loader import stop_reading
 
 BATCH, IMAGES, SIZE = 4, 12, 64
 CONFIG = f"""
@@ -199,6 +203,34 @@ def test_a_worker_that_is_killed_is_named(config):
             loader.dataset.set_epoch(0)
     loader.dataloader.close()
     assert not list(Path("/dev/shm").glob(f"paddle_{pid}_*")), "batches that it had not handed over"
+
+
+KILLED = """
+import os, signal, sys
+import ppdet_ext
+from ppdet.core.workspace import create
+from ppdet_ext.config import load_config
+load_config(sys.argv[1])
+loader = create("TrainReader")(create("TrainDataset")(), 2)
+next(iter(loader))
+print(*(worker.pid for worker in loader.dataloader._reading[0]._workers), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_workers_of_a_process_that_is_killed_end(config):
+    run = subprocess.run(
+        [sys.executable, "-c", KILLED, str(config)], stdout=subprocess.PIPE, text=True, timeout=120
+    )
+    assert run.returncode == -signal.SIGKILL
+    pids = [int(word) for word in run.stdout.split("\n")[-2].split()]
+    assert len(pids) == 2
+    until = time.monotonic() + 4 * MP_STATUS_CHECK_INTERVAL
+    while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < until:
+        time.sleep(0.1)
+    for pid in pids:
+        assert not Path(f"/proc/{pid}").exists()
+        assert not list(Path("/dev/shm").glob(f"paddle_{pid}_*"))
 
 
 def test_a_reader_that_is_closed_leaves_nothing(config):
