@@ -4,11 +4,12 @@
     .venv/bin/python benchmarks/reader.py --images dataset/coco/val2017 --count 256
 
 Both sides read the same files with the same random numbers; the largest difference of their batches is found
-first. Rounds are interleaved, so that a machine whose speed drifts favours neither: medians of the rounds and
-of their ratios. First in one process, by operator, in milliseconds of a core, into which other processes do
-not enter; then through the reader with workers, by the clock, where they do. Ours write down what there is
-to do and paint once: the row 'painting and collating'. Without --images, pictures of 640 x 480 with noise of
-all scales are drawn, as JPEG of about 90 kB.
+first. Ours is measured twice, as it comes and with `cache_mb`, when every image is decoded and kept. Rounds
+are interleaved, so that a machine whose speed drifts favours neither: medians of the rounds and of their
+ratios. First in one process, by operator, in milliseconds of a core, into which other processes do not enter;
+then through the reader with workers, by the clock, where they do. Ours write down what there is to do and
+paint once: the row 'painting and collating'. Without --images, pictures of 640 x 480 with noise of all scales
+are drawn, as JPEG of about 90 kB.
 
 Last, what the reader is for: training steps of PP-YOLOE nano at 320, and the part of the time in which a step
 waits for its batch.
@@ -25,6 +26,7 @@ from pathlib import Path
 
 from common import add_json_argument, turns, write_report
 from reader_data import BATCH, configure, draw_pictures, make_annotations
+from reader_report import LAST, as_sentence, quoted, table
 
 # isort: split
 import cv2
@@ -34,7 +36,6 @@ from tqdm import tqdm
 import ppdet_ext
 from ppdet_ext.data_loader import stop_reading
 from ppdet_ext.evaluation.bench.process import silent_stdout
-from ppdet_ext.evaluation.text_table import align
 from ppdet_ext.runtime.image import find_images
 
 RECIPES = {
@@ -46,7 +47,12 @@ RECIPES = {
 }
 NANO = "configs/ppyoloe/ppyoloe_nano_coco.yml"
 NANO_SIZE = 320
-LAST = "painting and collating"
+# What is compared: the options of `configure`.
+SIDES = {
+    "PaddleDetection": {"upstream": True},
+    "ours": {"upstream": False},
+    "cached": {"upstream": False, "cache_mb": 512},
+}
 
 
 class Side:
@@ -65,11 +71,14 @@ class Side:
         dataset.parse_dataset()
         reader = create("TrainReader")
         dataset.set_kwargs(**reader.kwargs)
+        reader.keep_images(dataset)
         self._seconds = {}
         self._clock(reader._sample_transforms)
         self._clock(reader._batch_transforms)
         dataset.set_transform(reader._sample_transforms)
         self._dataset, self._assemble = dataset, reader._batch_transforms
+        for first in range(0, len(dataset), BATCH):  # what is kept is there when the clock starts
+            self.batch(first, seed=first)
 
     def _clock(self, part):
         """Times each operator of a Compose, or of ours."""
@@ -113,7 +122,7 @@ def difference(sides, batches):
     """How many grey levels the images of some batches are apart at most; boxes have to be equal."""
     worst = 0.0
     for seed in range(batches):
-        theirs, ours = (side.batch(seed * BATCH, seed) for side in sides.values())
+        theirs, ours = (sides[name].batch(seed * BATCH, seed) for name in ("PaddleDetection", "ours"))
         for field in ("gt_bbox", "gt_class", "pad_gt_mask", "scale_factor", "im_shape"):
             np.testing.assert_array_equal(theirs[field], ours[field], field)
         assert theirs["image"].shape == ours["image"].shape
@@ -138,15 +147,23 @@ def medians(rounds):
 
 def one_process(path, annotations, rounds, images):
     """Milliseconds an image of both sides, by operator."""
-    names = ("PaddleDetection", "ours")
-    sides = {name: Side(configure(path, annotations, name != "ours")) for name in names}
+    sides = {name: Side(configure(path, annotations, **options)) for name, options in SIDES.items()}
     same = not any("MosaicMixUp" in step for step in sides["ours"].cfg.TrainReader["sample_transforms"])
     result = {"grey_levels_apart": difference(sides, 8) if same else None}
-    measured = turns({name: partial(sides[name].round, images) for name in names}, rounds)
-    result["ms"] = {name: medians(measured[name]) for name in names}
-    pairs = zip(measured["PaddleDetection"], measured["ours"])
-    result["times_as_fast"] = statistics.median(theirs["total"] / ours["total"] for theirs, ours in pairs)
-    return result
+    measured = turns({name: partial(side.round, images) for name, side in sides.items()}, rounds)
+    result["ms"] = {name: medians(measured[name]) for name in SIDES}
+    rates = {name: [1 / found["total"] for found in measured[name]] for name in SIDES}
+    return {**result, "times_as_fast": times_as_fast(rates)}
+
+
+def times_as_fast(rates):
+    """The medians of the rounds' ratios to PaddleDetection's."""
+    theirs = rates["PaddleDetection"]
+    return {
+        name: statistics.median(ours / stock for ours, stock in zip(rates[name], theirs))
+        for name in SIDES
+        if rates[name] is not theirs
+    }
 
 
 def endless(loader):
@@ -157,24 +174,25 @@ def endless(loader):
 
 
 def with_workers(path, annotations, rounds, images, workers):
-    """Images a second through the reader, of both sides."""
+    """Images a second through the reader, of each side."""
     from ppdet.core.workspace import create
 
     def rate(name):
-        configure(path, annotations, name != "ours")
+        configure(path, annotations, **SIDES[name])
         loader = create("TrainReader")(create("TrainDataset")(), workers)
         batches = endless(loader)
-        next(batches)  # once the workers are there
+        for _ in range(len(loader) if "cache_mb" in SIDES[name] else 1):  # once the workers are there
+            next(batches)
         start = time.perf_counter()
         for _ in range(0, images, BATCH):
             next(batches)
         found = images / (time.perf_counter() - start)
-        loader.dataloader.close() if name == "ours" else stop_reading(loader.loader)
+        stop_reading(loader.loader) if SIDES[name]["upstream"] else loader.dataloader.close()
         return found
 
-    rates = turns({name: partial(rate, name) for name in ("PaddleDetection", "ours")}, rounds)
-    ratio = statistics.median(ours / theirs for theirs, ours in zip(*rates.values()))
-    return {**{name: statistics.median(found) for name, found in rates.items()}, "times_as_fast": ratio}
+    rates = turns({name: partial(rate, name) for name in SIDES}, rounds)
+    found = {name: statistics.median(values) for name, values in rates.items()}
+    return {**found, "times_as_fast": times_as_fast(rates)}
 
 
 def starvation(annotations, steps, workers):
@@ -211,37 +229,6 @@ def starvation(annotations, steps, workers):
     }
 
 
-def table(name, result):
-    """Lines about one recipe in one process."""
-    theirs, ours = result["ms"]["PaddleDetection"], result["ms"]["ours"]
-    rows = []
-    for key in dict.fromkeys([*theirs, *ours]):
-        if key not in ("total", LAST):
-            rows.append(
-                [f"  {key}", *(f"{side[key]:.2f}" if key in side else "-" for side in (theirs, ours))]
-            )
-    rows.append([f"  {LAST}", f"{theirs[LAST]:.2f}", f"{ours[LAST]:.2f}"])
-    rows.append(["  in all", f"{theirs['total']:.2f}", f"{ours['total']:.2f}"])
-    lines = align([[name, "PaddleDetection, ms", "ours, ms"]], rows)
-    apart = result["grey_levels_apart"]
-    said = "other draws" if apart is None else f"images {apart:.1e} grey levels apart, boxes equal"
-    rates = " -> ".join(f"{1000 / side['total']:.0f}" for side in (theirs, ours))
-    return [*lines, f"  {rates} images/s, {result['times_as_fast']:.2f} times as fast; {said}"]
-
-
-def quoted(report):
-    """What the docs quote: images a second of each recipe in one process, the ratios, and nano's waiting."""
-    found = {}
-    for name, one in report["one_process"].items():
-        found[name] = {
-            "upstream_per_s": 1000 / one["ms"]["PaddleDetection"]["total"],
-            "ours_per_s": 1000 / one["ms"]["ours"]["total"],
-            "ratio": one["times_as_fast"],
-            "workers_ratio": report["workers"][name]["times_as_fast"],
-        }
-    return {**found, "nano": report["nano"]} if "nano" in report else found
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--images", help="folder of your own pictures")
@@ -270,11 +257,8 @@ def main():
                 both = with_workers(RECIPES[name], annotations, args.rounds, args.read, args.workers)
             results["one_process"][name], results["workers"][name] = one, both
             print(*table(name, one), sep="\n")
-            rates = f"{both['PaddleDetection']:.0f} -> {both['ours']:.0f} images/s"
-            print(
-                f"  with {args.workers} workers: {rates}, {both['times_as_fast']:.2f} times as fast",
-                flush=True,
-            )
+            said = as_sentence(both, both["times_as_fast"])
+            print(f"  with {args.workers} workers: {said}", flush=True)
         if args.steps:
             with silent_stdout():
                 results["nano"] = nano = starvation(annotations, args.steps, args.workers)

@@ -55,7 +55,7 @@ def make_annotations(path, files):
     path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
 
 
-def configure(path, annotations, upstream, **options):
+def configure(path, annotations, upstream, cache_mb=0, **options):
     """A config on the benchmark's images, its reader PaddleDetection's or ours."""
     cfg = load_config(str(ROOT / path), options)
     cfg.update(num_classes=80, worker_num=0)
@@ -68,7 +68,8 @@ def configure(path, annotations, upstream, **options):
         data_fields=["image", "gt_bbox", "gt_class", "is_crowd"],
     )
     reader = cfg.TrainReader
-    reader.update(fast=not upstream, batch_size=BATCH, shuffle=False, use_shared_memory=True)
+    reader.update(fast=not upstream, cache_mb=cache_mb)
+    reader.update(batch_size=BATCH, shuffle=False, use_shared_memory=True)
     steps = reader["sample_transforms"]
     if upstream and any("MosaicMixUp" in step for step in steps):
         reader["sample_transforms"] = [{"Decode": {}}, MOSAIC, *steps[2:]]

@@ -93,12 +93,14 @@ def train_step(figures):
 
 
 def reader(figures):
-    heads = ["recipe", "one process, images a second", "ratio", "2 workers, ratio"]
+    cached = "with `cache_mb`"
+    heads = ["recipe", "one process, images a second", "ratio", cached, "2 workers, ratio", cached]
     rows = []
     for name, row in figures.items():
         if "ratio" in row:
             rates = f"{row['upstream_per_s']:.0f} to {row['ours_per_s']:.0f}"
-            ratios = [text(row[key], ".2g") for key in ("ratio", "workers_ratio")]
+            keys = ("ratio", "cached_ratio", "workers_ratio", "workers_cached_ratio")
+            ratios = [text(row.get(key), ".2g") for key in keys]
             rows.append([READ_AS.get(name, name), rates, *ratios])
     return heads, rows
 

@@ -12,6 +12,7 @@ from .model_configs import AUTO
 SIZES = ("target_size", "size", "input_dim")
 LISTS = ("sample_transforms", "batch_transforms")
 SIZED = (*LISTS, "inputs_def")
+CACHE_MB = 1024
 # Classes that a comment names.
 NAMED = 6
 
@@ -152,9 +153,12 @@ def _readers(model, plan):
         raise ValueError(f"--size {size}: {model.name} takes multiples of {model.stride} pixels")
     fitted = None
     for reader, options in model.readers.items():
-        lines = [f"  batch_size: {plan.batch}     # images a step of each process"] * (
-            reader == "TrainReader"
-        )
+        lines = []
+        if reader == "TrainReader":
+            lines += [
+                f"  batch_size: {plan.batch}     # images a step of each process",
+                f"  cache_mb: {CACHE_MB}    # decoded images that stay in memory; 0: none",
+            ]
         for key, value in options.items():
             value = _at_size(value, size, model.size, model.stride) if key in SIZED else value
             if key == "batch_size" or key not in model.keys.get(reader, {}) and value == options[key]:

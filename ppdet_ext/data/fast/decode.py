@@ -11,6 +11,8 @@ from .picture import Picture
 class Decode(Lazy, operators.Decode):
     """PaddleDetection's Decode; a file that is no image is named, and pixels that are there are taken."""
 
+    read = staticmethod(read_image)  # of a file
+
     def apply(self, sample, context=None):
         if not waits(sample):
             return super(Lazy, self).apply(sample, context)
@@ -18,7 +20,7 @@ class Decode(Lazy, operators.Decode):
         if picture is None:
             data = sample.get("image")
             picture = Picture(
-                read_image(sample["im_file"]) if data is None else decode_image(data, "an image")
+                self.read(sample["im_file"]) if data is None else decode_image(data, "an image")
             )
         sample.pop("im_file", None)
         sample["image"] = picture

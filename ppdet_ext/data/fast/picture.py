@@ -106,7 +106,7 @@ class Picture:
         if colours is not None:
             pixels = cv2.transform(pixels, colours)
         if not self._channels_first:
-            return pixels
+            return pixels if pixels.flags.writeable else pixels.copy()
         if out is None:
             out = np.empty(self.shape, pixels.dtype)
         cv2.split(pixels, list(out))  # into out's planes

@@ -33,6 +33,12 @@ class Operators:
                     operator.num_classes = num_classes
                 self.operators.append((name, operator))
 
+    def read_by(self, read):
+        """Lets the operators that open image files do so by ``read``, which takes a path."""
+        for _, operator in self.operators:
+            if hasattr(operator, "read"):
+                operator.read = read
+
     def __call__(self, samples):
         """A sample, or the list of those that make one (Mosaic) or a batch, through every operator.
 

@@ -11,13 +11,14 @@ from ppdet.utils.logger import setup_logger
 
 from ...nearest import nearest
 from .closing import last_mosaic_epoch
+from .image_cache import ImageCache
 from .pipeline import Assembly, Operators
 from .stream import Batches, Stream
 
 logger = setup_logger("ppdet.data")
 
 OPTIONS = """
-    batch_size close_mosaic_epochs collate_batch cutmix_epoch drop_last fast inputs_def mixup_epoch
+    batch_size cache_mb close_mosaic_epochs collate_batch cutmix_epoch drop_last fast inputs_def mixup_epoch
     mosaic_epoch pre_img_epoch shuffle use_shared_memory
 """.split()
 TYPO = 0.8  # as of the config's own keys
@@ -27,12 +28,16 @@ ENOUGH = 1 << 30
 
 
 class TrainReader(reader.BaseDataLoader):
-    """PaddleDetection's TrainReader with two options more; without them it is that one.
+    """PaddleDetection's TrainReader with three options more; without them it is that one.
 
     Args:
         fast (bool): read with our operators in place of PaddleDetection's (`ppdet_ext.data.fast`: the same
             random draws, the same pixels), with workers that stay from epoch to epoch, and with random
             numbers that depend on the run's seed, the epoch and the image alone.
+        cache_mb (int): with ``fast``, decoded images stay in memory, shared by the workers, up to so many MB
+            of them (an image of 640 x 480 takes 0.9 MB): from the second epoch on, and in mosaics from the
+            first, what is there is not decoded again. 0: none. In a training of several processes, each keeps
+            as much.
         close_mosaic_epochs (int | None): Mosaic ends so many epochs before the run, though never more than a
             third of the run goes without. 30 if the reader lists MosaicMixUp; null leaves it to
             PaddleDetection's ``mosaic_epoch``, a number that does not follow ``epoch``.
@@ -42,9 +47,15 @@ class TrainReader(reader.BaseDataLoader):
         ValueError: an option of no use; an operator refuses its own.
     """
 
-    def __init__(self, sample_transforms=(), batch_transforms=(), fast=False, num_classes=80, **options):
+    def __init__(
+        self, sample_transforms=(), batch_transforms=(), fast=False, cache_mb=0, num_classes=80, **options
+    ):
         if not isinstance(fast, bool):
             raise ValueError(f"TrainReader.fast is {fast!r}; give true or false")
+        if isinstance(cache_mb, bool) or not isinstance(cache_mb, int) or cache_mb < 0:
+            raise ValueError(f"TrainReader.cache_mb is {cache_mb!r}; give whole MB, or 0 for none")
+        if cache_mb and not fast:
+            raise ValueError("TrainReader.cache_mb needs fast: true; add it, or drop cache_mb")
         for name in options:  # PaddleDetection's reader takes any name, and reads on without it
             close = None if name in OPTIONS else nearest(name, OPTIONS, TYPO)
             if close:
@@ -52,7 +63,7 @@ class TrainReader(reader.BaseDataLoader):
         last = last_mosaic_epoch(options, sample_transforms, workspace.global_config.get("epoch"))
         if last is not None:
             options["mosaic_epoch"] = last
-        self._fast = fast
+        self._fast, self._cache_mb = fast, cache_mb
         theirs = ([], []) if fast else (list(sample_transforms), list(batch_transforms))
         options = {"shuffle": True, "drop_last": True, **options}
         super().__init__(*theirs, num_classes=num_classes, **options)
@@ -67,6 +78,7 @@ class TrainReader(reader.BaseDataLoader):
         self.dataset = dataset
         dataset.check_or_download_dataset()
         dataset.parse_dataset()
+        self.keep_images(dataset)
         dataset.set_transform(self._sample_transforms)
         dataset.set_kwargs(**self.kwargs)
         self._batch_sampler = batch_sampler or DistributedBatchSampler(
@@ -85,6 +97,12 @@ class TrainReader(reader.BaseDataLoader):
         )
         self.loader = iter(self.dataloader)
         return self
+
+    def keep_images(self, dataset):
+        """Lets the sample transforms read a parsed dataset's files through a cache, if there is to be one."""
+        if self._cache_mb:
+            files = (record["im_file"] for record in dataset.roidbs if "im_file" in record)
+            self._sample_transforms.read_by(ImageCache(files, self._cache_mb).read)
 
 
 def _room_in_shared_memory():

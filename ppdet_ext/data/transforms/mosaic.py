@@ -41,6 +41,8 @@ class MosaicMixUp(BaseOperator):
     scales as YOLOX, arXiv:2107.08430, section 2.1.
     """
 
+    read = staticmethod(read_image)  # of a file
+
     def __init__(
         self,
         input_dim=640,
@@ -94,7 +96,7 @@ class MosaicMixUp(BaseOperator):
         canvas = self._canvas()
         parts = []
         for corner, sample in enumerate(samples[:MOSAIC]):
-            image = _pixels(sample)
+            image = self._pixels(sample)
             fit = self._fit(image)
             # The corner that lies on the point: bottom right of the first image, bottom left of the second...
             right, below = corner % 2 == 0, corner < 2
@@ -118,7 +120,7 @@ class MosaicMixUp(BaseOperator):
         if not self.affine_alone:
             return sample
         refuse_shapes("MosaicMixUp", [sample])
-        image = _pixels(sample)
+        image = self._pixels(sample)
         fit = self._fit(image)
         frame = fit * image.shape[0], fit * image.shape[1]
         matrix = self._affine.draw(frame, self.size) @ np.diag([fit, fit, 1.0])
@@ -128,7 +130,7 @@ class MosaicMixUp(BaseOperator):
 
     def _mix(self, canvas, sample):
         """Blends an image in where it lies, mirrored half of the time; returns its sample and its boxes."""
-        image = _pixels(sample)
+        image = self._pixels(sample)
         factor = self._fit(image) * np.random.uniform(*self.mixup_scale)
         mirrored = np.random.uniform() < 0.5
         sides = factor * image.shape[1], factor * image.shape[0]
@@ -142,6 +144,13 @@ class MosaicMixUp(BaseOperator):
         warp_into(over, image, matrix)
         cv2.addWeighted(canvas, weight, over, 1 - weight, 0, dst=canvas)
         return sample, move_boxes(sample["gt_bbox"], matrix)
+
+    def _pixels(self, sample):
+        """A sample's image, read if it has not been: [H, W, 3] uint8 RGB."""
+        image = sample.get("image")
+        if isinstance(image, np.ndarray):
+            return image
+        return self.read(sample["im_file"]) if image is None else decode_image(image, "an image")
 
     def _joined(self, canvas, parts):
         """One sample of several and of their boxes on the canvas."""
@@ -163,11 +172,3 @@ class MosaicMixUp(BaseOperator):
         joined["im_shape"] = np.array(self.size, "float32")
         joined["scale_factor"] = np.ones(2, "float32")
         return joined
-
-
-def _pixels(sample):
-    """A sample's image, read if it has not been: [H, W, 3] uint8 RGB."""
-    image = sample.get("image")
-    if isinstance(image, np.ndarray):
-        return image
-    return read_image(sample["im_file"]) if image is None else decode_image(image, "an image")

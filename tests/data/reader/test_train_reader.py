@@ -20,7 +20,7 @@ from ppdet.core.workspace import create
 
 from ppdet_ext.config import load_config
 from ppdet_ext.data.preview import augmented_pictures
-from ppdet_ext.data.reader import train_reader
+from ppdet_ext.data.reader import image_cache, train_reader
 from ppdet_ext.data.reader.closing import last_mosaic_epoch
 from ppdet_ext.data_loader import stop_reading
 
@@ -120,6 +120,27 @@ def whole(config):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_workers_change_nothing(config, whole, workers):
     assert_same(read(make(config, workers), range(6)), whole)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_cache_changes_nothing(config, whole, workers):
+    assert_same(read(make(config, workers, overrides=["TrainReader.cache_mb=1"]), range(6)), whole)
+
+
+def test_with_a_cache_every_file_is_decoded_once(config, monkeypatch):
+    decoded = []
+    real = image_cache.read_image
+    monkeypatch.setattr(image_cache, "read_image", lambda path: decoded.append(path) or real(path))
+    read(make(config, overrides=["TrainReader.cache_mb=1"]), range(6))
+    assert len(decoded) == len(set(decoded)) == IMAGES
+
+
+def test_an_operator_that_paints_over_pixels_leaves_the_cache_alone(config):
+    # PaddleDetection's RandomErasingImage writes into the array that it gets.
+    steps = "[{Decode: {}}, {RandomErasingImage: {prob: 1.0}}]"
+    overrides = [f"TrainReader.sample_transforms={steps}"]
+    plain = read(make(config, overrides=overrides), range(3))
+    assert_same(read(make(config, overrides=[*overrides, "TrainReader.cache_mb=1"]), range(3)), plain)
 
 
 def test_a_resumed_run_reads_on_as_if_nothing_had_happened(config, whole):
@@ -310,6 +331,10 @@ def test_no_mosaic_nothing_to_end():
     "override, said",
     [
         ("TrainReader.fast=yes please", "TrainReader.fast is 'yes please'; give true or false"),
+        ("TrainReader.cache_mb=-1", "cache_mb is -1; give whole MB"),
+        ("TrainReader.cache_mb=1.5", "cache_mb is 1.5; give whole MB"),
+        ("TrainReader={fast: false, cache_mb: 9}", "cache_mb needs fast: true"),
+        ("TrainReader.cash_mb=9", "did you mean 'cache_mb'"),
         ("TrainReader.close_mosaic_epoch=3", "did you mean 'close_mosaic_epochs'"),
         ("TrainReader.close_mosaic_epochs=-1", "close_mosaic_epochs is -1"),
         ("TrainReader.close_mosaic_epochs=1.5", "close_mosaic_epochs is 1.5"),
