@@ -177,6 +177,14 @@ SUITE = {
         plot=("ap", "Test-time augmentation: AP, in points", None),
         tables=("tta",),
     ),
+    "tracking": Benchmark(
+        script("tracking", "--model", "output/demo/exported"),
+        3,
+        "MOTA and IDF1 on generated videos, frames a second with several of them",
+        ("--videos", "1", "--frames", "50", "--streams", "1", "--rounds", "1"),
+        models=("demo, ReLU",),
+        tables=("tracking", "tracking_speed"),
+    ),
     "ablation_bifpn": Benchmark(
         script("ablation", "bifpn", "--jobs", "2"),
         80,

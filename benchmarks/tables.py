@@ -4,6 +4,7 @@ from suite import SUITE
 from tables_compatibility import reasons, steps
 from tables_int8 import accuracy, families, speed
 from tables_readme import measured, measured_zh
+from tables_tracking import quality, streams
 
 from ppdet_ext.evaluation.verify_table import verify_table
 
@@ -212,6 +213,8 @@ TABLES = {
     "reader": ("reader", reader),
     "recompute": ("recompute", recompute),
     "tta": ("tta", tta),
+    "tracking": ("tracking", quality),
+    "tracking_speed": ("tracking", streams),
     "ablation_bifpn": ("ablation_bifpn", ablation),
     "ablation_components": ("ablation_components", components),
     "fusion": ("fusion", fusion),

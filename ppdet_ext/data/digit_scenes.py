@@ -66,7 +66,7 @@ def draw_scene(rng, pool, size):
         tuple: image [size, size, 3] uint8 BGR; boxes [N, 4] int64 xyxy in pixels, right and bottom edges
         exclusive, tight around the ink that stays visible; labels [N] int64 in 0..9.
     """
-    canvas = _background(rng, size)
+    canvas = draw_background(rng, size)
     for _ in range(rng.integers(1, 6)):
         _add_clutter(rng, canvas)
     owner = np.full((size, size), -1, np.int64)
@@ -74,13 +74,13 @@ def draw_scene(rng, pool, size):
     wanted = 0 if rng.random() < EMPTY_SHARE else rng.integers(1, MAX_DIGITS + 1)
     for _ in range(wanted):
         label = int(rng.integers(10))
-        alpha = _ink(rng, pool[label][rng.integers(len(pool[label]))], size)
+        alpha = draw_ink(rng, pool[label][rng.integers(len(pool[label]))], size)
         place = _find_place(rng, alpha.shape, size, taken, covered)
         if place is None:  # the scene is full
             continue
         (x0, y0, x1, y1), covers = place
         window = np.s_[y0:y1, x0:x1]
-        canvas[window] = _blend(rng, canvas[window], alpha)
+        canvas[window] = lay_ink(rng, canvas[window], alpha)
         owner[window][alpha > INK] = len(labels)
         taken = np.vstack([taken, [x0, y0, x1, y1]])
         covered = np.append(covered + covers, covers.sum())
@@ -91,7 +91,7 @@ def draw_scene(rng, pool, size):
     return image, np.array(boxes, np.int64).reshape(-1, 4), np.array(labels, np.int64)
 
 
-def _background(rng, size):
+def draw_background(rng, size):
     """A gradient between four corner colours with soft stains: [size, size, 3] float32, 0..255."""
     corners = rng.uniform(30, 120) + rng.uniform(-40, 40, (2, 2, 3))
     gradient = cv2.resize(corners.astype(np.float32), (size, size), interpolation=cv2.INTER_LINEAR)
@@ -146,7 +146,7 @@ def _add_clutter(rng, canvas):
             cv2.circle(canvas, (int(x), int(y)), int(rng.integers(1, 3)), colour, -1, cv2.LINE_AA)
 
 
-def _ink(rng, digit, size):
+def draw_ink(rng, digit, size):
     """Enlarge an 8x8 scan to a smooth mask of ink [H, W] float32 in 0..1, cut where its soft edge ends."""
     height = size * np.exp(rng.uniform(np.log(MIN_HEIGHT), np.log(MAX_HEIGHT)))
     rows, cols = np.nonzero(digit > 0.25)
@@ -191,7 +191,7 @@ def _cover(box, others):
     return np.maximum(sides, 0).prod(1) / np.minimum(areas, (box[2:] - box[:2]).prod())
 
 
-def _blend(rng, behind, alpha):
+def lay_ink(rng, behind, alpha):
     """Lay ink of a brighter colour over `behind` [H, W, 3] float32; the result has the same shape."""
     base = behind.mean((0, 1))
     colour = np.clip(base + rng.uniform(MIN_CONTRAST, MAX_CONTRAST) + rng.uniform(-30, 30, 3), 0, 255)
