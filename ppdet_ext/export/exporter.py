@@ -7,6 +7,7 @@ import tempfile
 
 import numpy as np
 import paddle
+from tqdm import tqdm
 
 from ppdet_ext.config import input_size
 from ppdet_ext.nearest import choice
@@ -105,12 +106,19 @@ def export_model(
     partial = os.path.normpath(folder) + ".partial"
     shutil.rmtree(partial, ignore_errors=True)
     os.makedirs(partial)
+    bar = tqdm(total=1 + 2 * len(targets), desc="export", unit="step", delay=2, disable=None, leave=False)
+
+    def tell(line):
+        with bar.external_write_mode():
+            say(line)
+        bar.update()
+
     try:
         raw = RawGraph(model)
         raw.eval()
         normalization = Normalization.of_reader(cfg.TestReader) if fold_normalization else None
         prepare = quantizer.prepare if quantizer else deployed
-        images, reference = _reference(raw, shape, normalization, prepare, say)
+        images, reference = _reference(raw, shape, normalization, prepare, tell)
         settings = write_infer_cfg(cfg, model, partial, shape, nms, fold_normalization)
         if nms and set(FROM_ONNX) & set(targets):
             check_settings(settings)
@@ -119,14 +127,16 @@ def export_model(
             if quantizer:
                 report = make_int8_files(raw, quantizer, partial, targets, shape, opset)
             else:
-                report = _make_files(raw, partial, targets, shape, settings, opset, fp16)
+                report = _make_files(raw, partial, targets, shape, settings, opset, fp16, bar.update)
+        bar.n, bar.total = 1 + len(report), 1 + 2 * len(report)
         quantization = quantizer.account() if quantizer else None
         account = partial, cfg, shape, fold_normalization, nms, report, quantization
         write_manifest(*account)  # a backend may ask it for the size
-        prove(partial, report, images, reference, settings, say)
+        prove(partial, report, images, reference, settings, tell)
         write_manifest(*account)
         _publish(partial, folder)
     finally:
+        bar.close()
         shutil.rmtree(partial, ignore_errors=True)
     for entry in report.values():
         entry["file"] = os.path.join(folder, os.path.basename(entry["file"]))
@@ -167,12 +177,16 @@ def _reference(raw, shape, normalization, prepare, say):
     return pixels if normalization else inputs, reference
 
 
-def _make_files(raw, folder, targets, shape, nms_settings, opset, fp16):
-    """Makes every target's files in a folder; the report of :func:`export_model` without errors."""
+def _make_files(raw, folder, targets, shape, nms_settings, opset, fp16, made):
+    """Makes every target's files in a folder, calling ``made`` after each.
+
+    Returns the report of :func:`export_model` without errors.
+    """
     report = {}
 
     def add(target, file, precision="fp32"):
         report[target] = {"file": file, "precision": precision, "max_error": None}
+        made()
 
     half = "fp16" if fp16 else "fp32"
     with tempfile.TemporaryDirectory() as workplace:

@@ -11,6 +11,8 @@ from ppdet_ext.runtime.nms import multiclass_nms
 GATES = {"fp32": (1e-3, 1e-4, 1e-4), "fp16": (1e-2, 1.0, 1e-2)}
 # After NMS, FP32: how far a detection may move (pixels) and its score change. Half precision: ten times that.
 BOX_GATE, SCORE_GATE = 0.5, 1e-3
+# Scores closer than this are in another order in another engine.
+TIE = 1e-6
 
 
 def raw_difference(outputs, reference, precision="fp32"):
@@ -84,6 +86,11 @@ def compare_detections(what, outputs, reference, settings, precision="fp32"):
         expected = reference[0][image][index], reference[1][image][label, index], label
         found = boxes[: int(count)], scores[: int(count)], labels[: int(count)]
         unmatched = count_unmatched(found, expected, *gates) + count_unmatched(expected, found, *gates)
+        if unmatched and _are_ties(reference[1][image], settings):
+            raise ValueError(
+                f"{what}: most scores are within {TIE:g} of the next, as those of a model that has hardly "
+                "learnt anything; what NMS keeps of them is chance. Train it longer, or export without --nms"
+            )
         if unmatched:
             raise ValueError(
                 f"{what}: of image {image}, {unmatched} detections of its NMS ({int(count)}) and of the "
@@ -92,6 +99,18 @@ def compare_detections(what, outputs, reference, settings, precision="fp32"):
         if len(index):
             worst = max(worst, float(np.abs(np.sort(found[1]) - np.sort(expected[1])).max()))
     return worst
+
+
+def _are_ties(scores, settings):
+    """Whether most of the scores [C, L] that an NMS sorts, class by class, are next to equal."""
+    gaps = []
+    for row in scores:
+        best = np.sort(row[row > settings["score_threshold"]])
+        if settings["nms_top_k"] >= 0:
+            best = best[max(len(best) - settings["nms_top_k"], 0) :]
+        gaps.append(np.diff(best))
+    gaps = np.concatenate(gaps)
+    return len(gaps) > 0 and np.median(gaps) < TIE
 
 
 def count_unmatched(wanted, candidates, box_gate=BOX_GATE, score_gate=SCORE_GATE):

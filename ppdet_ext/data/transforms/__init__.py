@@ -2,7 +2,7 @@
 
 from .mosaic import MosaicMixUp
 from .quarter_turn import RandomQuarterTurn
-from .random_affine import RandomAffine
+from .random_box_affine import RandomBoxAffine
 from .scale_jitter import RandomScaleJitter
 
-__all__ = ["MosaicMixUp", "RandomAffine", "RandomQuarterTurn", "RandomScaleJitter"]
+__all__ = ["MosaicMixUp", "RandomBoxAffine", "RandomQuarterTurn", "RandomScaleJitter"]

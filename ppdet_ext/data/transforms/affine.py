@@ -1,4 +1,4 @@
-"""Turning, scaling, shearing and shifting: the geometry that Mosaic and RandomAffine share.
+"""Turning, scaling, shearing and shifting: the geometry that Mosaic and RandomBoxAffine share.
 
 Coordinates are continuous, as boxes are: pixel k covers [k, k + 1). Matrices are [3, 3], column vectors.
 """

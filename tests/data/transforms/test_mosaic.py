@@ -1,4 +1,4 @@
-"""MosaicMixUp and RandomAffine: every box stays on what it holds."""
+"""MosaicMixUp and RandomBoxAffine: every box stays on what it holds."""
 
 import ppdet_ext  # noqa: F401  (before Paddle: it protects against a fault of its zlib)
 
@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ppdet_ext.data.transforms import MosaicMixUp, RandomAffine
+from ppdet_ext.data.transforms import MosaicMixUp, RandomBoxAffine
 from ppdet_ext.data.transforms.affine import AffineRanges, BoxFilter, move_boxes, warp_into
 
 FILL = 114
@@ -191,7 +191,7 @@ def test_an_image_alone_is_fitted_and_moved():
 
 def test_random_affine_keeps_boxes_on_their_colours():
     np.random.seed(4)
-    operator = RandomAffine(degrees=[-30, 30], scale=[0.4, 1.6], shear=[-10, 10])
+    operator = RandomBoxAffine(degrees=[-30, 30], scale=[0.4, 1.6], shear=[-10, 10])
     for _ in range(60):
         sample = operator(scene(1, (120, 160)))
         assert sample["image"].shape == (120, 160, 3)
@@ -200,7 +200,7 @@ def test_random_affine_keeps_boxes_on_their_colours():
             assert (np.array(found[:2]) > box[:2] - 1.5).all() and (np.array(found[2:]) < box[2:] + 1.5).all()
             lying = (np.array(found[2:]) - found[:2]).prod() / (box[2:] - box[:2]).prod()
             assert lying > 0.5, "the box is not much larger than it has to be"
-    same = RandomAffine(prob=0.0)(scene(1))
+    same = RandomBoxAffine(prob=0.0)(scene(1))
     np.testing.assert_array_equal(same["image"], scene(1)["image"])
 
 

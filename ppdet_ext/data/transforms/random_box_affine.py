@@ -9,7 +9,7 @@ from .offer import offered
 
 
 @offered
-class RandomAffine(BaseOperator):
+class RandomBoxAffine(BaseOperator):
     """Turns, scales, shears and shifts an image and its boxes; the image keeps its size.
 
     Args:
@@ -36,13 +36,13 @@ class RandomAffine(BaseOperator):
     ):
         super().__init__()
         if not 0 <= prob <= 1:
-            raise ValueError(f"RandomAffine: prob {prob} is no probability")
+            raise ValueError(f"RandomBoxAffine: prob {prob} is no probability")
         self.prob, self.fill_value = prob, fill_value
-        self._affine = AffineRanges("RandomAffine", degrees, translate, scale, shear)
-        self._filter = BoxFilter("RandomAffine", min_side, min_visible, max_aspect)
+        self._affine = AffineRanges("RandomBoxAffine", degrees, translate, scale, shear)
+        self._filter = BoxFilter("RandomBoxAffine", min_side, min_visible, max_aspect)
 
     def apply(self, sample, context=None):
-        refuse_shapes("RandomAffine", [sample])
+        refuse_shapes("RandomBoxAffine", [sample])
         if np.random.uniform() >= self.prob:
             return sample
         image = sample["image"]
