@@ -102,6 +102,7 @@ main() {
   [ -z "$wanted" ] || [ "$wanted" = "$version" ] || version=''
   if [[ " $versions " != *" ${version:-none} "* ]]; then
     version=''
+    [ ! -L "$venv" ] || fail "$venv is a link to another folder, which would be emptied; remove the link"
     # shellcheck disable=SC2086  # a list of words
     [ -n "$python" ] || python=$(find_python $versions)
     [ -n "$python" ] || fail "no usable Python: Paddle $paddle needs one of ${versions// /, } with its venv module, on PATH or under pyenv"
@@ -191,6 +192,8 @@ install_extras() {
     STAGE="installing the extra '$extra'"
     [ "$extra" != lite ] || [[ "$version" =~ ^3\.(8|10)$ ]] ||
       fail "Paddle Lite has wheels for Python 3.8 and 3.10 only, ${venv##*/} has $version; add --python with one of those"
+    [ "$extra" = lite ] || [[ ! "$version" =~ ^3\.[89]$ ]] ||
+      fail "the extra '$extra' is for Python 3.10 and newer, ${venv##*/} has $version; add --python with one of those"
     echo "setup.sh: $STAGE"
     local deps=''
     [ "$extra" != develop ] || deps=--no-deps # imgaug asks for a second OpenCV

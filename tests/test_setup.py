@@ -156,6 +156,31 @@ def test_torn_packages_are_dropped(tmp_path):
     assert [path.name for path in site.iterdir()] == ["good-1.0.dist-info"]
 
 
+@pytest.mark.parametrize(
+    "extra, python, said",
+    [
+        ("lite", "3.11", "Paddle Lite has wheels for Python 3.8 and 3.10 only"),
+        ("openvino", "3.9", "the extra 'openvino' is for Python 3.10 and newer, .venv has 3.9"),
+        ("develop", "3.8", "the extra 'develop' is for Python 3.10 and newer, .venv has 3.8"),
+    ],
+)
+def test_an_extra_that_this_python_cannot_have(extra, python, said):
+    run = bash("-c", f'source "{SCRIPT}"; venv=.venv version={python} extras={extra}; install_extras')
+    assert run.returncode == 2 and said in run.stderr
+    assert len(run.stderr.splitlines()) == 1
+
+
+def test_an_environment_behind_a_link_is_left_alone(tmp_path):
+    script = copy_of_the_scripts(tmp_path / "repository")
+    other = tmp_path / "other"
+    (other / "bin").mkdir(parents=True)
+    (tmp_path / "repository" / ".venv").symlink_to(other)
+    run = bash(script)
+    assert run.returncode == 2 and ".venv is a link to another folder" in run.stderr
+    assert len(run.stderr.splitlines()) == 1
+    assert (other / "bin").is_dir()
+
+
 @pytest.mark.skipif(not STAMP.exists(), reason="needs the .venv that scripts/setup.sh makes")
 def test_a_second_run_does_nothing(tmp_path):
     before = STAMP.stat().st_mtime_ns
