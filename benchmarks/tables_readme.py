@@ -10,6 +10,7 @@ FIELD = re.compile(r"{([^{}|]+)\|([^{}|]+)}")
 OV, ORT, PI = ENGINES = ("OpenVINO", "ONNX Runtime", "Paddle Inference")
 BAR = "bar: network, re-parameterised against the training form, "
 BOXES = ", file to boxes"
+IN_CHINESE = {"plain Paddle": "原生 Paddle"}
 BOARD = "300 + 7 x 30"
 NMS = ("hard NMS", "class-agnostic NMS", "soft NMS, linear", "matrix NMS, linear")
 
@@ -50,7 +51,7 @@ def _listed(ratios):
 
 
 def _listed_zh(ratios):
-    return "、".join(f"{ratio} 倍（{name}）" for name, ratio in ratios.items())
+    return "、".join(f"{ratio} 倍（{IN_CHINESE.get(name, name)}）" for name, ratio in ratios.items())
 
 
 _FASTER = partial(_assigner, phrase="{} times as fast, 1/{} of the memory")
@@ -123,7 +124,7 @@ CLAIMS = (
     Claim("deployment",
           "re-parameterised against the training form", f"{_listed(_FUSED)} times as fast",
           "重参数化之后，对比训练时的结构",
-          f"速度为 {_listed_zh(_FUSED)}".replace("（plain ", "（原生 ")),
+          f"速度为 {_listed_zh(_FUSED)}"),
     Claim("int8_speed",
           "INT8 against FP32 in the same engine, PP-YOLOE-s with ReLU at 640 px, with VNNI",
           f"{_listed(_INT8)} times as fast; from file to boxes {_INT8_ENDS} times as fast as "
