@@ -14,11 +14,6 @@ from ..runtime.tiny_model import write_folder
 QUICK = ["--rounds", "2", "--steps", "1", "--warmup", "1", "--threads", "1"]
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return str(write_folder(tmp_path_factory.mktemp("bench") / "tiny"))
-
-
 def test_report_table_and_plot(model, tmp_path, capfd):
     file = tmp_path / "new" / "bench.json"
     arguments = ["--backends", "onnxruntime", "openvino", "--batch", "1", "2", *QUICK, "--json", str(file)]

@@ -8,13 +8,8 @@ import pytest
 from ppdet_ext.cli import main
 from ppdet_ext.runtime.image import read_image
 
-from ..runtime.tiny_model import BOXES, write_folder
+from ..runtime.tiny_model import BOXES
 from ..runtime.videos import write_video
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return str(write_folder(tmp_path_factory.mktemp("export") / "tiny"))
 
 
 @pytest.fixture

@@ -5,19 +5,12 @@ import json
 
 import cv2
 import numpy as np
-import pytest
 
 from ppdet_ext.runtime.image import read_image
 
 from ..runtime.test_video import mjpeg_server
-from ..runtime.tiny_model import write_folder
 from ..runtime.videos import read_numbers, write_video
 from .interrupting import grows, interrupt
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return str(write_folder(tmp_path_factory.mktemp("export") / "tiny"))
 
 
 def test_ctrl_c_in_a_long_video(model, tmp_path):

@@ -3,20 +3,14 @@
 import json
 
 import numpy as np
-import pytest
 
 from ppdet_ext.cli import main
 from ppdet_ext.runtime.video import Video
 from ppdet_ext.visualize import write_image
 
 from ..runtime.test_video import mjpeg_server
-from ..runtime.tiny_model import BOXES, write_folder
+from ..runtime.tiny_model import BOXES
 from ..runtime.videos import read_numbers, write_video
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return str(write_folder(tmp_path_factory.mktemp("export") / "tiny"))
 
 
 def test_images_and_videos_by_pattern(model, tmp_path, capsys):

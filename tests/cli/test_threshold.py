@@ -8,14 +8,9 @@ from ppdet_ext.cli import main
 from ppdet_ext.runtime.image import read_image
 
 from ..report.sets import write_set
-from ..runtime.tiny_model import BOXES, write_folder
+from ..runtime.tiny_model import BOXES
 
 WHITE = (255, 256)
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return str(write_folder(tmp_path_factory.mktemp("export") / "tiny"))
 
 
 @pytest.fixture

@@ -117,6 +117,7 @@ def test_pictures_and_annotations_side_by_side(voc, tmp_path):
         (tmp_path / "flat" / file.name).write_bytes(file.read_bytes())
     write_text(tmp_path / "flat" / "annotations" / "all.json", "{}")
     converted = read_voc(str(tmp_path / "flat"))
+    assert converted.dataset == read_voc(str(voc)).dataset
     assert len(converted.dataset["images"]) == 2 and converted.image_dir == str(tmp_path / "flat")
 
 

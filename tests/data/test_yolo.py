@@ -193,8 +193,11 @@ def test_a_label_file_in_another_encoding_is_named(yolo):
 
 
 def test_a_byte_order_mark_does_no_harm(yolo):
-    (yolo / "labels/train/b.txt").write_text("1 0.5 0.5 0.2 0.2", encoding="utf-8-sig")
-    assert len(read_yolo(str(yolo)).dataset["annotations"]) == 3
+    label = yolo / "labels/train/b.txt"
+    label.write_text("1 0.5 0.5 0.2 0.2", encoding="utf-8")
+    expected = read_yolo(str(yolo)).dataset
+    label.write_text("1 0.5 0.5 0.2 0.2", encoding="utf-8-sig")
+    assert read_yolo(str(yolo)).dataset == expected and len(expected["annotations"]) == 3
 
 
 def test_given_labels_replace_the_datasets_own(yolo):

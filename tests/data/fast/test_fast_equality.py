@@ -223,7 +223,10 @@ def test_samples_with_polygons_go_paddledetections_way(records):
 
 def test_a_crop_as_large_as_the_image():
     """Where PaddleDetection's RandomCrop asks for a random number below 0."""
-    sample = {"image": np.zeros([4, 4, 3], "uint8"), "gt_bbox": np.array([[0, 0, 4, 4]], "float32")}
+    image = np.arange(48, dtype="uint8").reshape(4, 4, 3)
+    sample = {"image": image, "gt_bbox": np.array([[0, 0, 4, 4]], "float32")}
     sample["gt_class"] = np.zeros([1, 1], "int32")
     crop = Operators([{"RandomCrop": {"scaling": [1.0, 1.0], "allow_no_crop": False, "thresholds": [0.0]}}])
-    assert crop(sample)["image"].shape == (4, 4, 3)
+    cropped = crop(sample)
+    np.testing.assert_array_equal(settle(cropped)["image"], image)
+    np.testing.assert_array_equal(cropped["gt_bbox"], [[0, 0, 4, 4]])

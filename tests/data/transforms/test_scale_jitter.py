@@ -63,8 +63,9 @@ def test_a_box_outside_leaves_with_all_its_fields():
 
 
 def test_an_image_without_boxes():
-    sample = RandomScaleJitter(32, [0.1, 2])(sample_with(np.zeros([8, 9, 3], "uint8"), []))
+    sample = RandomScaleJitter(32, [2, 2])(sample_with(np.full([8, 9, 3], 200, "uint8"), []))
     assert sample["gt_bbox"].shape == (0, 4) and sample["image"].shape == (32, 32, 3)
+    assert (sample["image"] == 200).any()
 
 
 @pytest.mark.parametrize("options", [{"size": [0, 3]}, {"scale_range": [2, 1]}, {"scale_range": [0, 1]}])
