@@ -44,7 +44,7 @@ class Digit:
         return x0, y0, x0 + width, y0 + height
 
 
-def write_digit_video(video, truth, seed, frames=250, digits=5, size=256):
+def write_digit_video(video, truth, seed, frames=250, digits=3, size=256):
     """Writes a video and its truth.
 
     Args:
