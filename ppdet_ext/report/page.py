@@ -33,8 +33,7 @@ table{border-collapse:collapse;font-size:.875rem;margin:.3rem 0}
 th,td{padding:.2rem .7rem .2rem 0;text-align:left;vertical-align:top;border-bottom:1px solid #e8e8e8}
 th.n,td.n{text-align:right;font-variant-numeric:tabular-nums}
 td{overflow-wrap:anywhere;min-width:3rem}
-code{white-space:nowrap;display:inline-block;max-width:100%;
-overflow-x:auto;vertical-align:bottom;background:#f2f2f2}
+code{overflow-wrap:anywhere;background:#f2f2f2}
 td:first-child{overflow-wrap:normal}
 pre{overflow-x:auto;background:#f6f6f6;padding:.7rem;font-size:.8rem}
 summary{cursor:pointer;color:#3a7fbd;margin:.3rem 0}
