@@ -147,8 +147,12 @@ def main():
     print(*align([["detections", *FIGURES]], rows), sep="\n")
     for count, found in rates.items():
         said = f"{found['per_s']:.0f} frames/s, {found['ratio']:.2f} of detection alone"
-        print(f"{count} videos at once: {said}")
+        print(f"{_videos(count)} at once: {said}")
     write_report(args.json, {"quality": quality, "streams": rates}, quoted(quality, rates))
+
+
+def _videos(count):
+    return f"{count} video{'s' * (count > 1)}"
 
 
 def quoted(quality, rates):
@@ -157,7 +161,7 @@ def quoted(quality, rates):
         name: {key: [min(one[key] for one in found), max(one[key] for one in found)] for key in FIGURES}
         for name, found in quality.items()
     }
-    return {**figures, **{f"{count} videos": found for count, found in rates.items()}}
+    return {**figures, **{_videos(count): found for count, found in rates.items()}}
 
 
 if __name__ == "__main__":
