@@ -83,12 +83,14 @@ def build(checkout, config, classes=80, model=None, **branches):
         model (dict | None): merged over the config's `model`.
         branches (bool): `fuse_ab` or `distill_ns`, for the head's branches of training only.
     """
+    import torch
+    import torch.onnx  # which looks for packages of its own
+
     sys.path.insert(0, checkout)
     if not any(isinstance(finder, AbsentPackages) for finder in sys.meta_path):
         sys.meta_path.append(AbsentPackages())
-        sys.modules["torch.utils.tensorboard"] = Absent("torch.utils.tensorboard")
-    import torch
-
+        for name in ("torch.utils.tensorboard", "pkg_resources"):  # there, perhaps, without what they import
+            sys.modules[name] = Absent(name)
     torch.set_num_threads(2)
     settings = runpy.run_path(os.path.join(checkout, config))
     merged = {**settings["model"]}
