@@ -81,7 +81,7 @@ def test_boxes_are_tight_and_bounded_in_overlap():
 
 def test_boxes_lie_around_the_ink(monkeypatch):
     monkeypatch.setattr(
-        digit_scenes, "_background", lambda rng, size: np.full((size, size, 3), 128, np.float32)
+        digit_scenes, "draw_background", lambda rng, size: np.full((size, size, 3), 128, np.float32)
     )
     monkeypatch.setattr(digit_scenes, "_add_clutter", lambda rng, canvas: None)
     pool, checked = split_digits()["val"], 0
