@@ -25,7 +25,8 @@ esac
 for argument in "$@"; do
   [ ! -e "${argument%%::*}" ] || exec "$venv"/bin/python -m pytest -q "$@"
 done
-# The whole suite in two processes, each with a core of its own. They share it as they go (`worksteal`), which goes
-# on where one of them dies (`loadfile` waits for ever); what it died of has one more try, counted as a rerun.
-OMP_NUM_THREADS=1 exec "$venv"/bin/python -m pytest -q -n 2 --dist worksteal \
+# The whole suite in three processes: of two, which left two cores idle for an eighth of the time, each had tests
+# that wait. They share it as they go (`worksteal`), which goes on where one of them dies (`loadfile` waits for
+# ever); what it died of has one more try, counted as a rerun.
+OMP_NUM_THREADS=1 exec "$venv"/bin/python -m pytest -q -n 3 --dist worksteal \
   --reruns 1 --only-rerun "crashed while running" tests "$@"
