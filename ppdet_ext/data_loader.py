@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import inspect
+import multiprocessing
 import os
 import re
 import sys
@@ -18,7 +19,8 @@ def mend_data_loader() -> None:
     traceback; of a worker that the system has killed it gives the traceback of what ran in the main process.
 
     Workers of a process that is killed wait for ever, each with its 250 MB: they mean to look every five
-    seconds whether it still lives, but hand the seconds to `get` as its `block`.
+    seconds whether it still lives, but hand the seconds to `get` as its `block`; and they take whose child
+    they are once they have started for their parent, who may be dead by then.
     """
     from paddle.io import multiprocess_utils
     from paddle.io.dataloader import dataloader_iter, worker
@@ -37,6 +39,12 @@ def mend_data_loader() -> None:
                 raise ValueError(self.text)
             super().reraise()
 
+    class ParentWatchDog(worker.ParentWatchDog):
+        def __init__(self):
+            super().__init__()
+            self._parent_pid = multiprocessing.parent_process().pid
+
+    worker.ParentWatchDog = ParentWatchDog
     WorkerException.__module__, WorkerException.__qualname__ = worker.__name__, "_WorkerException"
     worker._WorkerException = dataloader_iter._WorkerException = WorkerException
     dataloader_iter._worker_loop = _work
@@ -69,12 +77,16 @@ def _work(*args):
     """Paddle's `_worker_loop`, in the worker."""
     from paddle.io.dataloader.worker import _worker_loop
 
-    reader = os.getppid()
     bound = inspect.signature(_worker_loop).bind(*args)
     bound.arguments["indices_queue"] = _Requests(bound.arguments["indices_queue"])
     _worker_loop(*bound.args)
-    if os.getppid() != reader:  # nobody takes the batches for which a process waits at its end
-        bound.arguments["out_queue"].cancel_join_thread()
+    if os.getppid() != multiprocessing.parent_process().pid:  # nobody takes the batches that are underway
+        queue = bound.arguments["out_queue"]
+        queue.cancel_join_thread()
+        queue.close()
+        if queue._thread:  # puts the last one into shared memory
+            queue._thread.join(timeout=10)
+        _drop_batches(os.getpid())
 
 
 def _dead_worker(reason) -> ChildProcessError:
@@ -130,6 +142,11 @@ def stop_reading(iterator) -> None:
             iterator._thread.join()
     iterator._try_shutdown_all()
     for worker in getattr(iterator, "_workers", ()):
-        for batch in glob.glob(f"/dev/shm/paddle_{worker.pid}_*"):  # what is in use stays mapped
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(batch)
+        _drop_batches(worker.pid)
+
+
+def _drop_batches(pid) -> None:
+    """Takes a worker's batches out of shared memory; what is in use stays mapped."""
+    for batch in glob.glob(f"/dev/shm/paddle_{pid}_*"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(batch)

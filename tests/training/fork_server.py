@@ -63,7 +63,7 @@ class ForkServer:
         """Runs a command and kills it: after ``when`` seconds, or as soon as ``when()`` is true."""
         pid = self.start(*arguments, setup=setup)
         begun = time.monotonic()
-        while Path(f"/proc/{pid}").exists() and _running(pid):
+        while running(pid):
             if when() if callable(when) else time.monotonic() - begun >= when:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -72,7 +72,8 @@ class ForkServer:
         return self.wait()
 
 
-def _running(pid):
+def running(pid):
+    """Whether a process is there and has not ended; one that nobody has waited for yet has."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
