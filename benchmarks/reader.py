@@ -77,8 +77,7 @@ class Side:
         self._clock(reader._batch_transforms)
         dataset.set_transform(reader._sample_transforms)
         self._dataset, self._assemble = dataset, reader._batch_transforms
-        for first in range(0, len(dataset), BATCH):  # what is kept is there when the clock starts
-            self.batch(first, seed=first)
+        self.round(len(dataset))  # what is kept is there when the clock starts
 
     def _clock(self, part):
         """Times each operator of a Compose, or of ours."""
@@ -146,7 +145,7 @@ def medians(rounds):
 
 
 def one_process(path, annotations, rounds, images):
-    """Milliseconds an image of both sides, by operator."""
+    """Milliseconds an image of each side, by operator."""
     sides = {name: Side(configure(path, annotations, **options)) for name, options in SIDES.items()}
     same = not any("MosaicMixUp" in step for step in sides["ours"].cfg.TrainReader["sample_transforms"])
     result = {"grey_levels_apart": difference(sides, 8) if same else None}

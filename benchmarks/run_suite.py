@@ -8,7 +8,6 @@ page, plots and docs are brought into step. Exit status 1 if a benchmark failed.
 
 import argparse
 import datetime
-import os
 import sys
 import time
 
@@ -17,7 +16,7 @@ from common import ROOT, check_figures, execute, last_line, read_json, write_jso
 from suite import DATA, SUITE, names_in, paths, shown
 from trained_models import MODELS
 
-from ppdet_ext.environment import machine, versions
+from ppdet_ext.environment import machine, memory, versions
 from ppdet_ext.evaluation.text_table import align
 
 OUTPUT = ROOT / "output" / "benchmarks"
@@ -26,10 +25,13 @@ MEASURED, FAILED, NOT_MEASURED = "measured", "failed", "not measured"
 
 def surroundings():
     """What stands above the benchmarks: 'machine', 'versions' of what is installed, 'date'."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     installed = {name: version for name, version in versions().items() if version}
     date = datetime.date.today().isoformat()
-    return {"machine": {**machine(), "memory_gib": round(memory, 1)}, "versions": installed, "date": date}
+    return {
+        "machine": {**machine(), "memory_gib": round(memory() / 2**30, 1)},
+        "versions": installed,
+        "date": date,
+    }
 
 
 def obstacle(benchmark, given, here):

@@ -14,8 +14,10 @@ import itertools
 import statistics
 import tempfile
 import time
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 
 from common import add_json_argument, turns, write_report
@@ -66,7 +68,7 @@ def track(detector, args, videos, folder):
         options,
         Names(folder / "tracks", []),
         draw=False,
-        stop=SimpleNamespace(is_set=lambda: False),
+        stop=Event(),
         progress=lambda: None,
     )
     work.take_videos([(video, Path(video.name)) for video, _ in videos], [truth for _, truth in videos])
@@ -88,12 +90,9 @@ def tracked(detector, args, videos, folder):
 
 def detected(detector, args, videos):
     """Runs videos through the detector alone; how many frames they have."""
-    readers = [Video(str(video)) for video, _ in videos]
-    try:
+    with ExitStack() as stack:
+        readers = [stack.enter_context(Video(str(video))) for video, _ in videos]
         return sum(1 for _ in detector.streams(readers, args.batch, WEAKEST))
-    finally:
-        for reader in readers:
-            reader.close()
 
 
 def speed(detector, args, videos, folder):

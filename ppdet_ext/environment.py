@@ -104,6 +104,11 @@ def gpus() -> list[str]:
     return [line.strip() for line in answer.stdout.splitlines() if line.strip()]
 
 
+def memory() -> int:
+    """The machine's memory, bytes."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def machine() -> dict:
     """System, processor, usable cores, instruction sets, GPUs."""
     cpuinfo = Path("/proc/cpuinfo")

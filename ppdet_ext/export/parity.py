@@ -3,6 +3,7 @@
 import numpy as np
 
 from ppdet_ext.runtime.nms import multiclass_nms
+from ppdet_ext.runtime.nms.candidates import choose
 
 # For raw outputs, by the file's precision: relative, absolute for boxes (pixels), absolute for scores. FP32
 # is the project's gate between engines; half precision keeps 11 bits, and a network multiplies the error. A
@@ -103,13 +104,11 @@ def compare_detections(what, outputs, reference, settings, precision="fp32"):
 
 def _are_ties(scores, settings):
     """Whether most of the scores [C, L] that an NMS sorts, class by class, are next to equal."""
-    gaps = []
-    for row in scores:
-        best = np.sort(row[row > settings["score_threshold"]])
-        if settings["nms_top_k"] >= 0:
-            best = best[max(len(best) - settings["nms_top_k"], 0) :]
-        gaps.append(np.diff(best))
-    gaps = np.concatenate(gaps)
+    background = settings.get("background_label", -1)
+    labels, indices = choose(scores, settings["score_threshold"], settings["nms_top_k"], background)
+    chosen = scores[labels, indices]
+    order = np.lexsort((chosen, labels))
+    gaps = np.diff(chosen[order])[np.diff(labels[order]) == 0]
     return len(gaps) > 0 and np.median(gaps) < TIE
 
 

@@ -2,10 +2,10 @@
 
 import mmap
 import multiprocessing
-import os
 
 import numpy as np
 
+from ...environment import memory
 from ...runtime.image import read_image
 
 MB = 1 << 20
@@ -27,10 +27,9 @@ class ImageCache:
 
     def __init__(self, files, megabytes):
         size = megabytes * MB
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        if size > memory:
+        if size > memory():
             raise ValueError(
-                f"TrainReader.cache_mb {megabytes} is more than this machine's {memory // MB} MB; give less"
+                f"TrainReader.cache_mb {megabytes} is more than this machine's {memory() // MB} MB; give less"
             )
         self._numbers = {file: number for number, file in enumerate(dict.fromkeys(files))}
         count = len(self._numbers)

@@ -5,6 +5,7 @@ from ppdet.data import transform
 from ppdet.data.utils import default_collate_fn
 
 from ..fast import OPERATORS, Lazy, Picture, settle
+from ..file_decoder import FileDecoder
 
 # PaddleDetection's that never look at the pixels: a picture may wait through them.
 BLIND = ("BboxXYXY2XYWH", "PadBox", "PadGT", "PadRGT")
@@ -36,7 +37,7 @@ class Operators:
     def read_by(self, read):
         """Lets the operators that open image files do so by ``read``, which takes a path."""
         for _, operator in self.operators:
-            if hasattr(operator, "read"):
+            if isinstance(operator, FileDecoder):
                 operator.read = read
 
     def __call__(self, samples):

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from ppdet.data.transform.operators import BaseOperator
 
-from ...runtime.image import decode_image, read_image
+from ..file_decoder import FileDecoder
 from .affine import AffineRanges, BoxFilter, move_boxes, shift, warp_into
 from .boxes import PER_BOX, refuse_shapes
 from .offer import offered
@@ -13,7 +13,7 @@ MOSAIC, MIXUP = 4, 1  # images that each takes; PaddleDetection's datasets hand 
 
 
 @offered
-class MosaicMixUp(BaseOperator):
+class MosaicMixUp(FileDecoder, BaseOperator):
     """Four images around a random point, moved by one random affine map; a fifth blended in.
 
     Stands first, before Decode: it reads the images that it takes and no others. The dataset hands it five at
@@ -40,8 +40,6 @@ class MosaicMixUp(BaseOperator):
     Source: YOLOv4, arXiv:2004.10934, section 3.2; MixUp for detection, arXiv:1902.04103, section 3.1; with
     scales as YOLOX, arXiv:2107.08430, section 2.1.
     """
-
-    read = staticmethod(read_image)  # of a file
 
     def __init__(
         self,
@@ -148,9 +146,7 @@ class MosaicMixUp(BaseOperator):
     def _pixels(self, sample):
         """A sample's image, read if it has not been: [H, W, 3] uint8 RGB."""
         image = sample.get("image")
-        if isinstance(image, np.ndarray):
-            return image
-        return self.read(sample["im_file"]) if image is None else decode_image(image, "an image")
+        return image if isinstance(image, np.ndarray) else self.decode(sample)
 
     def _joined(self, canvas, parts):
         """One sample of several and of their boxes on the canvas."""
